@@ -1,0 +1,8 @@
+//! Mandate: ordinary mail clients open shared mailboxes with their owner's own login, by role.
+//!
+//! A connection's way through the modules, lowest layer first; imports point strictly down.
+#![forbid(unsafe_code)]
+
+pub mod imap;
+pub mod policy;
+pub mod types;

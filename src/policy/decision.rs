@@ -1,0 +1,158 @@
+//! The question and its three answers.
+
+use std::fmt;
+
+use super::plan::Plan;
+use super::{Action, Effective, Facts, FolderClass, Next, Place, Rights, SendRight};
+use crate::types::{GrantId, Timestamp};
+
+/// Permit, deny, or undecided; the last is temporary to the client, never a denial.
+#[derive(Debug)]
+#[must_use]
+pub enum Decision {
+    Permit(Permit),
+    Deny(Denial),
+    Undecided(Doubt),
+}
+
+/// Why no decision could be made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Doubt {
+    /// The effective rights are older than a grant's start or end: compute them again.
+    Stale,
+}
+
+/// Leave to do one act, under the terms of a closed plan.
+///
+/// Only [`decide`] makes one; it is not `Clone`, and [`Permit::next`] uses it up.
+#[derive(Debug)]
+pub struct Permit {
+    pub(super) plan: Plan,
+    grants: Vec<GrantId>,
+}
+
+impl Permit {
+    /// The next upstream step, given what the last one brought to light.
+    pub fn next(&mut self, facts: &Facts<'_>) -> Next {
+        self.plan.next(facts)
+    }
+
+    /// The grants that allowed it, for the journal.
+    pub fn grants(&self) -> &[GrantId] {
+        &self.grants
+    }
+}
+
+/// What a denial rests on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The role lacks a right.
+    Right(Rights),
+    /// The client opened the folder with EXAMINE.
+    ReadOnly,
+    /// The messages are not all the user's own drafts.
+    NotOwn,
+    /// The role sends nothing.
+    Send,
+    /// The right was withdrawn while the act was under way.
+    Withdrawn,
+}
+
+/// A refusal, with the sentence the person reads.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Denial {
+    pub reason: Reason,
+    sentence: String,
+}
+
+impl Denial {
+    pub(super) fn new(effective: &Effective, action: &'static str, reason: Reason) -> Self {
+        let (role, mailbox) = (effective.role_text(), &effective.address);
+        let sentence = match reason {
+            Reason::Right(_) | Reason::Send => {
+                format!("Your role \"{role}\" in {mailbox} does not allow {action}")
+            }
+            Reason::ReadOnly => format!("The folder is open for reading only, which does not allow {action}"),
+            Reason::NotOwn => {
+                format!("Your role \"{role}\" in {mailbox} allows this with your own drafts only")
+            }
+            Reason::Withdrawn => {
+                format!("Your access to {mailbox} has changed and no longer allows {action}")
+            }
+        };
+        Self { reason, sentence }
+    }
+
+    /// One line for the person: what is refused, by which role, in which mailbox.
+    pub fn sentence(&self) -> &str {
+        &self.sentence
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+/// May `action` happen under `effective` at `now`, and on what terms?
+///
+/// Pure. Called when the command leaves the queue, not when it is read.
+pub fn decide(effective: &Effective, action: &Action, now: Timestamp) -> Decision {
+    if effective.good_until.is_some_and(|end| end <= now) {
+        return Decision::Undecided(Doubt::Stale);
+    }
+    match missing(effective, action) {
+        Some(reason) => Decision::Deny(Denial::new(effective, action.gerund(), reason)),
+        None => {
+            Decision::Permit(Permit { plan: Plan::of(effective, action), grants: effective.grants.clone() })
+        }
+    }
+}
+
+/// The rights held in a place; an EXAMINEd folder keeps those that change nothing.
+pub(super) fn rights_in(effective: &Effective, place: Place) -> Rights {
+    let rights = effective.rights_on(place.class);
+    if place.read_only { rights & (Rights::LOOKUP | Rights::READ) } else { rights }
+}
+
+/// What the action lacks, if it lacks something that refuses it as a whole.
+///
+/// STORE, EXPUNGE and CLOSE are never refused: their plans do the permitted part.
+fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
+    let lacks =
+        |held: Rights, needed: Rights| (!held.has(needed)).then(|| Reason::Right(needed.without(held)));
+    let class = |class: FolderClass, needed| lacks(effective.rights_on(class), needed);
+    let parent = |parent: &Option<FolderClass>| {
+        let held = parent.map_or(effective.rights_on_root(), |class| effective.rights_on(class));
+        lacks(held, Rights::CREATE)
+    };
+    match action {
+        Action::Open(place) | Action::Poll(place) | Action::Search(place) | Action::Fetch { place, .. } => {
+            class(place.class, Rights::READ)
+        }
+        Action::Status(folder) => class(*folder, Rights::READ),
+        Action::Store { place, .. } | Action::Expunge { place, .. } | Action::Close { place, .. } => {
+            class(place.class, Rights::READ)
+        }
+        Action::Append { class: folder, .. } => class(*folder, Rights::INSERT),
+        Action::Copy { from, to } => class(from.class, Rights::READ).or_else(|| class(*to, Rights::INSERT)),
+        Action::Move { from, to } => {
+            let takes = Rights::READ | Rights::DELETED | Rights::EXPUNGE;
+            class(from.class, takes)
+                .or_else(|| class(*to, Rights::INSERT))
+                .or(from.read_only.then_some(Reason::ReadOnly))
+        }
+        Action::Unselect => None,
+        Action::Create { parent: above } => parent(above),
+        Action::Delete { class: folder, hides_below } => {
+            let needed = Rights::DELETE | Rights::DELETED | Rights::EXPUNGE;
+            class(*folder, needed).or(hides_below.then_some(Reason::Right(Rights::DELETE)))
+        }
+        Action::Rename { class: folder, below, parent: above } => class(*folder, Rights::DELETE)
+            .or_else(|| below.iter().find_map(|folder| class(*folder, Rights::DELETE)))
+            .or_else(|| parent(above)),
+        Action::Administer => Some(Reason::Right(Rights::ADMINISTER)),
+        Action::Submit => (effective.send == SendRight::None).then_some(Reason::Send),
+    }
+}

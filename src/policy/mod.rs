@@ -1,0 +1,41 @@
+//! May this happen, and on what terms? The one place that answers.
+//!
+//! Layer 1. No clock, no I/O, no log: [`decide`] is a function of what the person
+//! holds ([`Effective`]), what is asked ([`Action`]) and the time. Its three answers
+//! are [`Decision::Permit`], [`Decision::Deny`] and [`Decision::Undecided`]; a
+//! [`Permit`] can be made nowhere else and is the only source of a [`Step`], without
+//! which the protocol layers write nothing upstream (invariant 1).
+//!
+//! | action | rights needed (RFC 4314 §4, tightened by `docs/rights.md`) | without them |
+//! |---|---|---|
+//! | open, status, search, poll | `r` | deny |
+//! | fetch | `r`; implicit `\Seen` only with `s` | deny; else peek |
+//! | store | per flag: `s`, `t`, `w` | the permitted subset, then the true flags |
+//! | append | `i`; flags as store | deny; flags dropped |
+//! | copy | `r` there, `i` here | deny |
+//! | move | `r`, `t`, `e` there, `i` here | deny |
+//! | expunge, close | `e` | nothing is removed |
+//! | create | `k` on the parent | deny |
+//! | delete | `x`, `t`, `e` | deny |
+//! | rename | `x` on the folder and all below, `k` on the new parent | deny |
+//! | administer | nobody | deny |
+//! | submit | the role sends | deny |
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod action;
+mod class;
+mod decision;
+mod effective;
+mod grant;
+mod plan;
+mod rights;
+mod role;
+
+pub use action::{Action, Place, StoreMode};
+pub use class::FolderClass;
+pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
+pub use effective::Effective;
+pub use grant::{Grant, Holder};
+pub use plan::{Fact, Facts, Next, Step, StepKind, Target};
+pub use rights::Rights;
+pub use role::{DraftScope, ReadState, Role, RoleName, SendRight};

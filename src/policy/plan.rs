@@ -1,0 +1,415 @@
+//! The terms of a permit: a closed plan of upstream steps.
+//!
+//! One client command may need several upstream ones: find what is marked deleted, then
+//! expunge exactly that. A plan yields them one at a time, each from what the last one
+//! found, and is exhausted when done. A step that removes mail is checked against the
+//! rights of that moment once more (invariants 1 and 13).
+
+use std::collections::VecDeque;
+
+use super::decision::rights_in;
+use super::{Action, Denial, Effective, FolderClass, Place, ReadState, Reason, Rights, StoreMode};
+use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet};
+
+/// One upstream command that a permit allows. Made here only.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Step {
+    kind: StepKind,
+}
+
+impl Step {
+    pub fn kind(&self) -> &StepKind {
+        &self.kind
+    }
+
+    /// Whether the step removes messages: intent and outcome are recorded.
+    pub fn removes(&self) -> bool {
+        match &self.kind {
+            StepKind::Remove(_) | StepKind::RemoveAll(_) | StepKind::Move { .. } | StepKind::DeleteFolder => {
+                true
+            }
+            StepKind::Carry
+            | StepKind::Open { .. }
+            | StepKind::Fetch { .. }
+            | StepKind::Uids
+            | StepKind::Flags
+            | StepKind::Store { .. }
+            | StepKind::FindDeleted
+            | StepKind::Append { .. }
+            | StepKind::Copy
+            | StepKind::Strip { .. }
+            | StepKind::Unselect
+            | StepKind::Submit => false,
+        }
+    }
+}
+
+/// Which messages a STORE step means.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// The set of the client's command, as written.
+    Asked,
+    /// These, numbered as the client's command numbers (UIDs or sequence numbers).
+    Numbers(UidSet),
+}
+
+/// What the step does; the protocol's writer turns it, and the client's typed command, into bytes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StepKind {
+    /// The client's command as it was asked: SEARCH, STATUS, NOOP, CHECK, IDLE, CREATE, RENAME.
+    Carry,
+    /// SELECT, or EXAMINE where nothing may be changed.
+    Open { read_only: bool },
+    /// FETCH; `peek` turns every form that sets `\Seen` into its PEEK form.
+    Fetch { peek: bool },
+    /// `FETCH set (UID)` on the command's set.
+    Uids,
+    /// `FETCH set (FLAGS)` on the command's set: what is true now, for the client.
+    Flags,
+    /// STORE on `target`; silent unless it is the command itself.
+    Store { target: Target, mode: StoreMode, flags: Flags, silent: bool },
+    /// `UID SEARCH DELETED`.
+    FindDeleted,
+    /// `UID EXPUNGE` of exactly these.
+    Remove(UidSet),
+    /// Plain EXPUNGE, where upstream has no UIDPLUS; these were found marked.
+    RemoveAll(UidSet),
+    /// APPEND with these flags.
+    Append { flags: Flags },
+    /// COPY as asked.
+    Copy,
+    /// MOVE; `uids` are the messages meant, `exact` whether only they may move.
+    Move { uids: UidSet, exact: bool },
+    /// Takes flags that the user may not set off the copies in the target folder.
+    Strip { uids: UidSet, flags: Flags },
+    /// DELETE of a folder.
+    DeleteFolder,
+    /// UNSELECT, or its equivalent.
+    Unselect,
+    /// A message from the mailbox.
+    Submit,
+}
+
+/// What the last step brought to light.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fact {
+    /// Nothing yet: the first step is wanted.
+    Start,
+    /// Upstream answered OK.
+    Done,
+    /// (sequence number, UID) of the messages that [`StepKind::Uids`] found.
+    Numbers(Vec<(u32, u32)>),
+    /// The UIDs that [`StepKind::FindDeleted`] found.
+    Deleted(UidSet),
+    /// The UIDs of the copies in the target folder, where upstream told them.
+    Copied(Option<UidSet>),
+}
+
+/// All that a plan may look at.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    pub last: Fact,
+    /// The rights of this moment.
+    pub effective: &'a Effective,
+    /// The user's own messages in the folder, by journal; empty outside Drafts.
+    pub own: &'a UidSet,
+    /// Whether the client's command numbers by UID.
+    pub by_uid: bool,
+}
+
+/// What happens next under a permit.
+#[derive(Debug)]
+#[must_use]
+pub enum Next {
+    Run(Step),
+    /// The facts, or a change of rights, forbid the rest.
+    Refuse(Denial),
+    Done,
+}
+
+/// The steps still to be taken.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// These, in this order, whatever each finds.
+    Steps(VecDeque<StepKind>),
+    /// Own drafts: find the UIDs, then STORE all flags on the user's own messages and the
+    /// rest of the flags on the others.
+    SplitStore { place: Place, mode: StoreMode, flags: Flags, known: Flags },
+    /// COPY, then take off the copies what the user may not set there.
+    Copy { strip: Flags },
+    /// Find the UIDs, MOVE, then take off as after COPY.
+    Move { from: Place, strip: Flags },
+    /// Find what is marked, then remove what may be removed of it; then `after`.
+    Expunge { place: Place, only: Option<UidSet>, uidplus: bool, after: Option<StepKind> },
+    /// Take these removing steps, asking again before each; then `after`.
+    Removing { place: Place, steps: VecDeque<StepKind>, after: Option<StepKind> },
+}
+
+/// Longest set in an upstream command line, in octets: servers refuse lines over 8 KiB
+/// (measured on Dovecot), and the rest of the command needs room.
+const MAX_SET_OCTETS: usize = 7_000;
+
+impl Plan {
+    pub(super) fn of(effective: &Effective, action: &Action) -> Self {
+        let one = |kind| Self::Steps(VecDeque::from([kind]));
+        match action {
+            Action::Open(place) => one(StepKind::Open { read_only: !changes_anything(effective, *place) }),
+            Action::Status(_)
+            | Action::Poll(_)
+            | Action::Search(_)
+            | Action::Create { .. }
+            | Action::Rename { .. }
+            | Action::Administer => one(StepKind::Carry),
+            Action::Fetch { place, marks_seen } => {
+                one(StepKind::Fetch { peek: *marks_seen && !sets_seen(effective, *place) })
+            }
+            Action::Store { place, mode, flags, known, conditional } => {
+                store(effective, *place, (*mode, flags, known), *conditional)
+            }
+            Action::Append { class, flags } => {
+                one(StepKind::Append { flags: permitted(effective, Place::of(*class), flags) })
+            }
+            Action::Copy { to, .. } => Self::Copy { strip: not_permitted(effective, *to) },
+            Action::Move { from, to } => Self::Move { from: *from, strip: not_permitted(effective, *to) },
+            Action::Expunge { place, only, uidplus } => {
+                expunge(effective, *place, (only.clone(), *uidplus), None)
+            }
+            Action::Close { place, uidplus } => {
+                expunge(effective, *place, (None, *uidplus), Some(StepKind::Unselect))
+            }
+            Action::Unselect => one(StepKind::Unselect),
+            Action::Delete { .. } => one(StepKind::DeleteFolder),
+            Action::Submit => one(StepKind::Submit),
+        }
+    }
+
+    pub(super) fn next(&mut self, facts: &Facts<'_>) -> Next {
+        match self {
+            Self::Steps(steps) => steps.pop_front().map_or(Next::Done, run),
+            Self::SplitStore { place, mode, flags, known } => {
+                let Fact::Numbers(numbers) = &facts.last else { return run(StepKind::Uids) };
+                let steps = split(facts, *place, (*mode, flags, known), numbers);
+                self.go_on(Self::Steps(steps), facts)
+            }
+            Self::Copy { strip } => {
+                if facts.last == Fact::Start {
+                    return run(StepKind::Copy);
+                }
+                let strip = std::mem::take(strip);
+                self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
+            }
+            Self::Move { from, strip } => match &facts.last {
+                Fact::Numbers(numbers) => move_these(facts, *from, numbers),
+                Fact::Start => run(StepKind::Uids),
+                Fact::Done | Fact::Deleted(_) | Fact::Copied(_) => {
+                    let strip = std::mem::take(strip);
+                    self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
+                }
+            },
+            Self::Expunge { place, only, uidplus, after } => {
+                let Fact::Deleted(found) = &facts.last else { return run(StepKind::FindDeleted) };
+                let steps = removals(facts, *place, (found, only.as_ref()), *uidplus);
+                let (place, after) = (*place, after.take());
+                self.go_on(Self::Removing { place, steps, after }, facts)
+            }
+            Self::Removing { place, steps, after } => match steps.pop_front() {
+                Some(step) => still_allowed(facts, *place, Rights::EXPUNGE, step),
+                None => after.take().map_or(Next::Done, run),
+            },
+        }
+    }
+
+    fn go_on(&mut self, next: Self, facts: &Facts<'_>) -> Next {
+        *self = next;
+        self.next(facts)
+    }
+}
+
+fn run(kind: StepKind) -> Next {
+    Next::Run(Step { kind })
+}
+
+/// Whether anything in the place may be changed; if not, it is EXAMINEd upstream (invariant 9).
+fn changes_anything(effective: &Effective, place: Place) -> bool {
+    let held = rights_in(effective, place);
+    [Rights::SEEN, Rights::WRITE, Rights::DELETED, Rights::EXPUNGE].into_iter().any(|right| held.has(right))
+}
+
+fn sets_seen(effective: &Effective, place: Place) -> bool {
+    rights_in(effective, place).has(Rights::SEEN) && effective.read_state == ReadState::Shared
+}
+
+/// Those of `flags` that may go upstream in this place.
+fn permitted(effective: &Effective, place: Place, flags: &Flags) -> Flags {
+    let held = rights_in(effective, place);
+    flags.filter(|flag| match flag.kind() {
+        FlagKind::Seen => sets_seen(effective, place),
+        kind @ (FlagKind::Deleted | FlagKind::Other) => held.allow_flag(kind),
+    })
+}
+
+/// System flags that a copy must not carry into this class.
+fn not_permitted(effective: &Effective, to: FolderClass) -> Flags {
+    let all: Flags = SystemFlag::ALL.into_iter().map(Flag::System).collect();
+    all.minus(&permitted(effective, Place::of(to), &all))
+}
+
+/// STORE: as asked where every flag that it touches is permitted; otherwise the permitted
+/// part, and then the true flags (rights.md section 5, "revert").
+fn store(effective: &Effective, place: Place, asked: (StoreMode, &Flags, &Flags), conditional: bool) -> Plan {
+    let (mode, flags, known) = asked;
+    let mut touched = flags.clone();
+    if mode == StoreMode::Replace {
+        SystemFlag::ALL.into_iter().for_each(|flag| touched.insert(Flag::System(flag)));
+        known.iter().for_each(|flag| touched.insert(flag));
+    }
+    let allowed = permitted(effective, place, &touched);
+    let splits = effective.only_own(place.class) && allowed.has(SystemFlag::Deleted);
+    let all = allowed == touched;
+    if all && !splits {
+        let (target, flags) = (Target::Asked, flags.clone());
+        return Plan::Steps(VecDeque::from([StepKind::Store { target, mode, flags, silent: false }]));
+    }
+    if splits && !conditional {
+        return Plan::SplitStore { place, mode, flags: flags.clone(), known: known.clone() };
+    }
+    // A conditional STORE must happen whole or not at all on each message (RFC 7162 §3.1.3):
+    // what would take two commands is not done, and the answer shows what is true.
+    let mut steps = reduced(&Target::Asked, mode, flags, &allowed);
+    if conditional && (splits || steps.len() > 1) {
+        steps.clear();
+    }
+    steps.push_back(StepKind::Flags);
+    Plan::Steps(steps)
+}
+
+/// The STOREs that do the `allowed` part of a change.
+///
+/// A replacing STORE becomes one that adds and one that removes: flags that the user may
+/// not touch keep their state.
+fn reduced(target: &Target, mode: StoreMode, flags: &Flags, allowed: &Flags) -> VecDeque<StepKind> {
+    let mine = flags.filter(|flag| allowed.contains(flag));
+    let parts = match mode {
+        StoreMode::Add | StoreMode::Remove => vec![(mode, mine)],
+        StoreMode::Replace => {
+            let rest = allowed.minus(&mine);
+            vec![(StoreMode::Add, mine), (StoreMode::Remove, rest)]
+        }
+    };
+    let full = parts.into_iter().filter(|(_, flags)| !flags.is_empty());
+    full.map(|(mode, flags)| StepKind::Store { target: target.clone(), mode, flags, silent: true }).collect()
+}
+
+/// The STOREs for own drafts and for those of others, then the true flags.
+fn split(
+    facts: &Facts<'_>,
+    place: Place,
+    (mode, flags, known): (StoreMode, &Flags, &Flags),
+    numbers: &[(u32, u32)],
+) -> VecDeque<StepKind> {
+    let mut touched = flags.clone();
+    if mode == StoreMode::Replace {
+        SystemFlag::ALL.into_iter().for_each(|flag| touched.insert(Flag::System(flag)));
+        known.iter().for_each(|flag| touched.insert(flag));
+    }
+    let allowed = permitted(facts.effective, place, &touched);
+    let for_others = allowed.minus(&SystemFlag::Deleted.into());
+    let own = |uid: u32| facts.own.contains(uid) || !facts.effective.only_own(place.class);
+    let pick = |mine: bool| -> UidSet {
+        let these = numbers.iter().filter(|(_, uid)| own(*uid) == mine);
+        these.map(|(number, uid)| if facts.by_uid { *uid } else { *number }).collect()
+    };
+    let mut steps = VecDeque::new();
+    for (set, allowed) in [(pick(true), &allowed), (pick(false), &for_others)] {
+        for line in lines(&set) {
+            steps.extend(reduced(&Target::Numbers(line), mode, flags, allowed));
+        }
+    }
+    steps.push_back(StepKind::Flags);
+    steps
+}
+
+fn move_these(facts: &Facts<'_>, from: Place, numbers: &[(u32, u32)]) -> Next {
+    let uids: UidSet = numbers.iter().map(|(_, uid)| *uid).collect();
+    if uids.is_empty() {
+        return Next::Done;
+    }
+    let exact = facts.effective.only_own(from.class);
+    let all_own = uids.minus(facts.own).is_empty();
+    if exact && (!all_own || uids.to_string().len() > MAX_SET_OCTETS) {
+        return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::NotOwn));
+    }
+    still_allowed(facts, from, Rights::DELETED | Rights::EXPUNGE, StepKind::Move { uids, exact })
+}
+
+fn strip_copies(last: &Fact, strip: Flags) -> VecDeque<StepKind> {
+    let Fact::Copied(Some(uids)) = last else { return VecDeque::new() };
+    if strip.is_empty() {
+        return VecDeque::new();
+    }
+    lines(uids).into_iter().map(|uids| StepKind::Strip { uids, flags: strip.clone() }).collect()
+}
+
+fn expunge(
+    effective: &Effective,
+    place: Place,
+    (only, uidplus): (Option<UidSet>, bool),
+    after: Option<StepKind>,
+) -> Plan {
+    if rights_in(effective, place).has(Rights::EXPUNGE) {
+        return Plan::Expunge { place, only, uidplus, after };
+    }
+    Plan::Steps(after.into_iter().collect())
+}
+
+/// The steps that remove what is marked, meant and permitted.
+///
+/// Without UIDPLUS there is only the EXPUNGE that takes everything marked: it serves
+/// somebody who may remove everything, and nobody else (rights.md 4.3, case 1).
+fn removals(
+    facts: &Facts<'_>,
+    place: Place,
+    (found, only): (&UidSet, Option<&UidSet>),
+    uidplus: bool,
+) -> VecDeque<StepKind> {
+    let mut meant = only.map_or_else(|| found.clone(), |only| only.intersect(found));
+    let only_own = facts.effective.only_own(place.class);
+    if only_own {
+        meant = meant.intersect(facts.own);
+    }
+    if uidplus {
+        return lines(&meant).into_iter().map(StepKind::Remove).collect();
+    }
+    let all = !only_own && !meant.is_empty() && meant == *found;
+    all.then_some(StepKind::RemoveAll(meant)).into_iter().collect()
+}
+
+/// A step that removes mail asks the rights of this moment once more.
+fn still_allowed(facts: &Facts<'_>, place: Place, needed: Rights, kind: StepKind) -> Next {
+    if rights_in(facts.effective, place).has(needed) {
+        return run(kind);
+    }
+    Next::Refuse(Denial::new(facts.effective, REMOVING, Reason::Withdrawn))
+}
+
+const MOVING: &str = "moving these messages";
+const REMOVING: &str = "removing messages";
+
+/// Cuts a set into pieces that fit a command line.
+fn lines(set: &UidSet) -> VecDeque<UidSet> {
+    let mut out = VecDeque::new();
+    let (mut line, mut octets) = (UidSet::new(), 0);
+    for (a, b) in set.ranges() {
+        let width = UidSet::range(a, b).to_string().len() + 1;
+        if octets + width > MAX_SET_OCTETS {
+            out.push_back(std::mem::take(&mut line));
+            octets = 0;
+        }
+        line.insert_range(a, b);
+        octets += width;
+    }
+    if !line.is_empty() {
+        out.push_back(line);
+    }
+    out
+}

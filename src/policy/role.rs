@@ -1,0 +1,125 @@
+//! Roles: named sets of rights per folder class, and what may be sent.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{FolderClass, Rights};
+
+/// A role's name as grants and sentences carry it: `responder`.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct RoleName(pub String);
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a role may send mail from the mailbox; the later variant includes the earlier.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum SendRight {
+    None,
+    /// From the mailbox, `Sender` the person (RFC 5322 §3.6.2).
+    OnBehalf,
+    /// From the mailbox; nothing names the person.
+    As,
+}
+
+/// Whose drafts the `t` and `e` of class Drafts reach.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum DraftScope {
+    /// Those that the user's own APPEND, COPY or MOVE through us made.
+    Own,
+    /// All drafts of the mailbox.
+    Team,
+}
+
+/// Whose `\Seen` a folder shows: a mailbox's option.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadState {
+    /// The mailbox's one `\Seen`, for everybody.
+    #[default]
+    Shared,
+    /// Each user's own; nothing of it goes upstream.
+    Personal,
+}
+
+/// A role: data, so that further ones can be configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Role {
+    pub name: RoleName,
+    pub drafts: DraftScope,
+    pub send: SendRight,
+    rights: [Rights; FolderClass::ALL.len()],
+}
+
+const fn letters(text: &str) -> Rights {
+    match Rights::letters(text) {
+        Some(rights) => rights,
+        None => panic!("unknown right letter"),
+    }
+}
+
+impl Role {
+    /// The rights on a folder of this class. Hidden gives none, whatever a role says.
+    pub fn rights_on(&self, class: FolderClass) -> Rights {
+        if class == FolderClass::Hidden { Rights::NONE } else { self.rights[class as usize] }
+    }
+
+    /// The built-in roles: reader, responder, manager.
+    pub fn built_in() -> [Self; 3] {
+        [Self::reader(), Self::responder(), Self::manager()]
+    }
+
+    /// Sees everything, changes nothing.
+    pub fn reader() -> Self {
+        Self {
+            name: RoleName("reader".into()),
+            drafts: DraftScope::Own,
+            send: SendRight::None,
+            rights: FolderClass::ALL.map(|_| letters("lr")),
+        }
+    }
+
+    /// Reads, marks, answers as the mailbox; removes nothing but its own drafts.
+    pub fn responder() -> Self {
+        Self {
+            name: RoleName("responder".into()),
+            drafts: DraftScope::Own,
+            send: SendRight::As,
+            rights: FolderClass::ALL.map(|class| match class {
+                FolderClass::Drafts => letters("lrswipte"),
+                FolderClass::Sent => letters("lrswip"),
+                FolderClass::Aggregate => letters("lrp"),
+                FolderClass::Inbox
+                | FolderClass::Ordinary
+                | FolderClass::Trash
+                | FolderClass::Archive
+                | FolderClass::Junk
+                | FolderClass::Hidden => letters("lrswp"),
+            }),
+        }
+    }
+
+    /// All that a mailbox's owner would do in a mail client, except giving rights.
+    pub fn manager() -> Self {
+        Self {
+            name: RoleName("manager".into()),
+            drafts: DraftScope::Team,
+            send: SendRight::As,
+            rights: FolderClass::ALL.map(|class| match class {
+                FolderClass::Inbox | FolderClass::Archive => letters("lrswipkte"),
+                FolderClass::Ordinary => letters("lrswipkxte"),
+                FolderClass::Drafts
+                | FolderClass::Sent
+                | FolderClass::Trash
+                | FolderClass::Junk
+                | FolderClass::Hidden => letters("lrswipte"),
+                FolderClass::Aggregate => letters("lrp"),
+            }),
+        }
+    }
+}

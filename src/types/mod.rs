@@ -1,0 +1,21 @@
+//! The vocabulary: addresses, names, numbers, flags, secrets.
+//!
+//! Layer 0. Nothing here knows a socket, a clock or a file, and every value is
+//! checked where it is made: a type that exists is a value that is valid.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod address;
+mod flag;
+mod folder;
+mod identity;
+mod secret;
+mod time;
+mod uid;
+
+pub use address::{Address, AddressError};
+pub use flag::{Flag, FlagKind, Flags, Keyword, SystemFlag};
+pub use folder::{FolderName, NotCanonical, Separator, decode_mutf7, encode_mutf7};
+pub use identity::{Authcid, Authzid, GrantId, GroupId, LoginName, MailboxId, NameError, ShortName, UserId};
+pub use secret::Secret;
+pub use time::Timestamp;
+pub use uid::{Bound, NumberSet, UidSet, UidValidity};
