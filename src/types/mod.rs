@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod address;
+mod endpoint;
 mod flag;
 mod folder;
 mod identity;
@@ -13,6 +14,7 @@ mod time;
 mod uid;
 
 pub use address::{Address, AddressError};
+pub use endpoint::{Account, Endpoint, Security, Trust};
 pub use flag::{Flag, FlagKind, Flags, Keyword, SystemFlag};
 pub use folder::{FolderName, NotCanonical, Separator, decode_mutf7, encode_mutf7};
 pub use identity::{Authcid, Authzid, GrantId, GroupId, LoginName, MailboxId, NameError, ShortName, UserId};
