@@ -15,9 +15,7 @@
 //! temporary directory that goes with it; each is stopped by its own process id,
 //! and by the kernel when the test process dies. A server that is not installed
 //! fails the test and says what to do: nothing here skips.
-
-// Each test binary compiles this module and uses a part of it.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses a part")]
 
 pub mod ca;
 pub mod dovecot;

@@ -108,8 +108,8 @@ fn last_string(line: &str) -> Option<String> {
     let Some(rest) = line.strip_suffix('"') else {
         return line.rsplit(' ').next().map(str::to_owned);
     };
-    let open = rest.match_indices('"').map(|(at, _)| at);
-    let open = open.filter(|at| !rest[..*at].ends_with('\\')).last()?;
+    let mut quotes = rest.rmatch_indices('"').map(|(at, _)| at);
+    let open = quotes.find(|at| !rest[..*at].ends_with('\\'))?;
     Some(rest[open + 1..].replace("\\\"", "\"").replace("\\\\", "\\"))
 }
 
