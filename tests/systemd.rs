@@ -33,7 +33,9 @@ fn the_unit_has_no_misspelt_line() {
     // The binary is not installed where the tests run; nothing else is excused.
     let complaints: Vec<&str> = complaints
         .lines()
-        .filter(|line| line.contains("mandate.service") && !line.contains("/usr/bin/mandate is not executable"))
+        .filter(|line| {
+            line.contains("mandate.service") && !line.contains("/usr/bin/mandate is not executable")
+        })
         .collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
