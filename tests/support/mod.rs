@@ -9,6 +9,7 @@
 //! | [`Postfix`] | a private Postfix that relays whatever it accepts to a [`Sink`] |
 //! | [`Sink`] | an SMTP server that records octets and answers as told |
 //! | [`Proxy`] | the `mandate` binary with a configuration of its own |
+//! | [`Scene`] | all of these, with alice, bob, carol and support@example.org |
 //! | [`Imap`], [`Smtp`] | clients that send exactly the octets they are given |
 //!
 //! Every server listens on loopback, on ports that the system chose, in a
@@ -23,6 +24,7 @@ pub mod imap;
 pub mod postfix;
 pub mod process;
 pub mod proxy;
+pub mod scene;
 pub mod sink;
 pub mod smtp;
 pub mod snapshot;
@@ -33,6 +35,7 @@ pub use dovecot::{Dovecot, Storage};
 pub use imap::{Imap, Reply};
 pub use postfix::Postfix;
 pub use proxy::Proxy;
+pub use scene::{ALICE, BOB, CAROL, Scene};
 pub use sink::{Answer, Delivery, Sink, Stage};
 pub use smtp::Smtp;
 pub use snapshot::Snapshot;
