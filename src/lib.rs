@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod imap;
+pub mod net;
 pub mod policy;
 pub mod types;
