@@ -5,4 +5,5 @@
 
 pub mod imap;
 pub mod policy;
+pub mod smtp;
 pub mod types;
