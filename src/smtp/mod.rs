@@ -9,6 +9,8 @@
 //! Upstream to client: [`reply`] reads upstream's replies and writes our own answers.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod data;
+pub mod frame;
 pub mod reply;
 
 pub use reply::{Answer, Enhanced, Reply, ReplyReader};
