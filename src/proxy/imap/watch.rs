@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::Settings;
 use super::ended::Ended;
+use crate::net::Draining;
 use crate::policy::{Effective, FolderClass, Rights};
 use crate::proxy::clock;
 use crate::store::Store;
@@ -41,7 +42,7 @@ pub(super) enum Waiting {
 pub(super) struct Watch {
     store: Store,
     changes: watch::Receiver<u64>,
-    drain: watch::Receiver<bool>,
+    drain: Draining,
     user: UserId,
     mailbox: MailboxId,
     effective: Arc<Effective>,
@@ -65,7 +66,7 @@ struct Patience {
 impl Watch {
     pub(super) fn new(
         store: Store,
-        drain: watch::Receiver<bool>,
+        drain: Draining,
         effective: Arc<Effective>,
         settings: &Settings,
     ) -> Self {
@@ -162,7 +163,7 @@ impl Watch {
                         return ended;
                     }
                 }
-                () = draining(&mut self.drain) => return Ended::Draining,
+                () = self.drain.requested() => return Ended::Draining,
                 () = self.tick.as_mut() => {
                     self.tick.as_mut().reset(Instant::now() + TICK);
                     if let Some(ended) = self.patience.over(waiting, since) {
@@ -206,12 +207,5 @@ async fn grant_end(millis: Option<u64>) {
         // A far end is looked at again every day: timers have a range, grants do not.
         Some(millis) => sleep_until(Instant::now() + Duration::from_millis(millis.min(86_400_000))).await,
         None => std::future::pending().await,
-    }
-}
-
-async fn draining(drain: &mut watch::Receiver<bool>) {
-    // The sender lives as long as the daemon; without it there is nothing to wait for.
-    if drain.wait_for(|draining| *draining).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
