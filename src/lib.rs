@@ -6,4 +6,5 @@
 pub mod imap;
 pub mod net;
 pub mod policy;
+pub mod sasl;
 pub mod types;
