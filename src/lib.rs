@@ -6,5 +6,6 @@
 pub mod imap;
 pub mod net;
 pub mod policy;
+pub mod sasl;
 pub mod smtp;
 pub mod types;
