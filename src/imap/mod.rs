@@ -9,5 +9,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod command;
+pub mod frame;
+pub mod parse;
 
 pub use command::{Command, Tag, Tagged};
