@@ -10,5 +10,7 @@
 
 pub mod action;
 pub mod command;
+pub mod frame;
+pub mod parse;
 
 pub use command::{Command, Tag, Tagged};

@@ -1,0 +1,262 @@
+//! Turns framed octets into a typed [`Command`], or refuses them.
+//!
+//! An allow-list (invariant 3): verbs, arguments, options and items that are not named
+//! here do not exist. Each verb has exactly one parser; `docs/grammar.md` lists which.
+
+mod acl;
+mod append;
+mod codec;
+mod cursor;
+mod date;
+mod fetch;
+mod folder;
+mod list;
+mod login;
+mod search;
+
+use crate::types::Separator;
+
+use super::command::{Command, Tag, Tagged};
+use super::frame::Announced;
+use cursor::{Cursor, Parsed, Wrong, wrong};
+
+pub use login::continuation;
+pub use search::{MAX_DEPTH, MAX_KEYS};
+
+/// Why a command was refused: tagged BAD, or NO \[BADCHARSET\].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bad {
+    /// If one could be read; otherwise the BAD is untagged.
+    pub tag: Option<Tag>,
+    pub kind: BadKind,
+    /// For the client; never repeats what it sent.
+    pub why: &'static str,
+}
+
+/// Which answer fits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadKind {
+    /// No such command: BAD.
+    Unknown,
+    /// Not of the grammar: BAD.
+    Syntax,
+    /// `NO [BADCHARSET (US-ASCII UTF-8)]` (RFC 3501 §6.4.4).
+    Charset,
+}
+
+/// What a literal at the end of an unfinished command is.
+#[derive(Debug)]
+pub enum AppendHead {
+    /// The message of an APPEND whose head is whole and sound.
+    Message(Tagged),
+    /// An argument: [`super::frame::Framer::accept_literal`].
+    Argument,
+    /// An APPEND that will be refused whatever follows. A synchronising literal gets the
+    /// BAD instead of `+`; another must be dropped first.
+    Bad(Bad),
+}
+
+/// Every verb of the grammar.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Verb {
+    Append,
+    Authenticate,
+    Capability,
+    Check,
+    Close,
+    Copy,
+    Create,
+    Delete,
+    DeleteAcl,
+    Enable,
+    Examine,
+    Expunge,
+    Fetch,
+    GetAcl,
+    Id,
+    Idle,
+    List,
+    ListRights,
+    Login,
+    Logout,
+    Lsub,
+    Move,
+    MyRights,
+    Namespace,
+    Noop,
+    Rename,
+    Search,
+    Select,
+    SetAcl,
+    Status,
+    Store,
+    Subscribe,
+    Uid,
+    Unselect,
+    Unsubscribe,
+}
+
+const VERBS: [(&str, Verb); 35] = [
+    ("APPEND", Verb::Append),
+    ("AUTHENTICATE", Verb::Authenticate),
+    ("CAPABILITY", Verb::Capability),
+    ("CHECK", Verb::Check),
+    ("CLOSE", Verb::Close),
+    ("COPY", Verb::Copy),
+    ("CREATE", Verb::Create),
+    ("DELETE", Verb::Delete),
+    ("DELETEACL", Verb::DeleteAcl),
+    ("ENABLE", Verb::Enable),
+    ("EXAMINE", Verb::Examine),
+    ("EXPUNGE", Verb::Expunge),
+    ("FETCH", Verb::Fetch),
+    ("GETACL", Verb::GetAcl),
+    ("ID", Verb::Id),
+    ("IDLE", Verb::Idle),
+    ("LIST", Verb::List),
+    ("LISTRIGHTS", Verb::ListRights),
+    ("LOGIN", Verb::Login),
+    ("LOGOUT", Verb::Logout),
+    ("LSUB", Verb::Lsub),
+    ("MOVE", Verb::Move),
+    ("MYRIGHTS", Verb::MyRights),
+    ("NAMESPACE", Verb::Namespace),
+    ("NOOP", Verb::Noop),
+    ("RENAME", Verb::Rename),
+    ("SEARCH", Verb::Search),
+    ("SELECT", Verb::Select),
+    ("SETACL", Verb::SetAcl),
+    ("STATUS", Verb::Status),
+    ("STORE", Verb::Store),
+    ("SUBSCRIBE", Verb::Subscribe),
+    ("UID", Verb::Uid),
+    ("UNSELECT", Verb::Unselect),
+    ("UNSUBSCRIBE", Verb::Unsubscribe),
+];
+
+/// Verbs after `UID` (RFC 3501 §6.4.8, RFC 4315, RFC 6851).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum UidVerb {
+    Copy,
+    Expunge,
+    Fetch,
+    Move,
+    Search,
+    Store,
+}
+
+const UID_VERBS: [(&str, UidVerb); 6] = [
+    ("COPY", UidVerb::Copy),
+    ("EXPUNGE", UidVerb::Expunge),
+    ("FETCH", UidVerb::Fetch),
+    ("MOVE", UidVerb::Move),
+    ("SEARCH", UidVerb::Search),
+    ("STORE", UidVerb::Store),
+];
+
+/// Reads a whole command, as [`super::frame::Framer::line`] holds it.
+///
+/// # Errors
+/// Whatever is not of the grammar; nothing of it may go upstream.
+pub fn command(line: &[u8], separator: Separator) -> Result<Tagged, Bad> {
+    let (tag, mut cursor) = tagged(line, separator)?;
+    match verb(&mut cursor, line) {
+        Ok(Some(command)) => Ok(Tagged { tag, command }),
+        Ok(None) => Err(Bad { tag: Some(tag), kind: BadKind::Unknown, why: "Unknown command" }),
+        Err(error) => Err(bad(tag, error)),
+    }
+}
+
+/// Says what the literal is that ends the unfinished command `so_far`.
+pub fn append_head(so_far: &[u8], announced: Announced, separator: Separator) -> AppendHead {
+    let Ok((tag, mut cursor)) = tagged(so_far, separator) else { return AppendHead::Argument };
+    if cursor.word(&VERBS) != Some(Verb::Append) {
+        return AppendHead::Argument;
+    }
+    match append::head(&mut cursor, announced) {
+        Ok(Some(append)) => AppendHead::Message(Tagged { tag, command: Command::Append(append) }),
+        Ok(None) => AppendHead::Argument,
+        Err(error) => AppendHead::Bad(bad(tag, error)),
+    }
+}
+
+/// Whether a line is a web browser's: somebody makes it talk to us (threats: ALPACA), so
+/// the connection is closed at once.
+pub fn looks_like_http(line: &[u8]) -> bool {
+    const STARTS: [&[u8]; 7] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"CONNECT ", b"Host:"];
+    STARTS.iter().any(|start| line.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
+}
+
+fn tagged(line: &[u8], separator: Separator) -> Result<(Tag, Cursor<'_>), Bad> {
+    let untagged = Bad { tag: None, kind: BadKind::Syntax, why: "A tag and a command were expected" };
+    let at = memchr::memchr(b' ', line).ok_or(untagged.clone())?;
+    let tag = Tag::parse(&line[..at]).ok_or(untagged)?;
+    Ok((tag, Cursor::new(&line[at + 1..], separator)))
+}
+
+fn bad(tag: Tag, error: Wrong) -> Bad {
+    let (kind, why) = match error {
+        Wrong::Syntax(why) => (BadKind::Syntax, why),
+        Wrong::Charset => (BadKind::Charset, "Only US-ASCII and UTF-8 are searched"),
+    };
+    Bad { tag: Some(tag), kind, why }
+}
+
+/// The one table of which parser reads which verb; `None` is a verb that does not exist.
+fn verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
+    let Some(verb) = cursor.word(&VERBS) else { return Ok(None) };
+    let command = match verb {
+        Verb::Capability
+        | Verb::Check
+        | Verb::Close
+        | Verb::Copy
+        | Verb::Delete
+        | Verb::Enable
+        | Verb::Examine
+        | Verb::Expunge
+        | Verb::Idle
+        | Verb::Logout
+        | Verb::Move
+        | Verb::Namespace
+        | Verb::Noop
+        | Verb::Rename
+        | Verb::Select
+        | Verb::Store
+        | Verb::Subscribe
+        | Verb::Unselect
+        | Verb::Unsubscribe => codec::command(line, cursor.separator())?,
+        Verb::Append => return wrong("APPEND needs a message as a literal"),
+        Verb::Authenticate => login::authenticate(cursor)?,
+        Verb::Create => folder::create(cursor)?,
+        Verb::DeleteAcl => acl::delete(cursor)?,
+        Verb::Fetch => fetch::fetch(cursor, false)?,
+        Verb::GetAcl => acl::get(cursor)?,
+        Verb::Id => login::id(cursor)?,
+        Verb::List => list::list(cursor)?,
+        Verb::ListRights => acl::list_rights(cursor)?,
+        Verb::Login => login::login(cursor)?,
+        Verb::Lsub => list::lsub(cursor)?,
+        Verb::MyRights => acl::my_rights(cursor)?,
+        Verb::Search => search::search(cursor, false)?,
+        Verb::SetAcl => acl::set(cursor)?,
+        Verb::Status => folder::status(cursor)?,
+        Verb::Uid => return uid_verb(cursor, line),
+    };
+    Ok(Some(command))
+}
+
+fn uid_verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
+    cursor.space()?;
+    let Some(verb) = cursor.word(&UID_VERBS) else { return Ok(None) };
+    let command = match verb {
+        UidVerb::Copy | UidVerb::Expunge | UidVerb::Move | UidVerb::Store => {
+            codec::command(line, cursor.separator())?
+        }
+        UidVerb::Fetch => fetch::fetch(cursor, true)?,
+        UidVerb::Search => search::search(cursor, true)?,
+    };
+    Ok(Some(command))
+}
+
+#[cfg(test)]
+mod tests;
