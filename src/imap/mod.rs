@@ -10,4 +10,6 @@
 
 pub mod command;
 
+pub mod scan;
+
 pub use command::{Command, Tag, Tagged};
