@@ -12,5 +12,7 @@ pub mod action;
 pub mod command;
 pub mod frame;
 pub mod parse;
+pub mod scan;
+
 
 pub use command::{Command, Tag, Tagged};
