@@ -12,6 +12,7 @@
 pub mod command;
 pub mod data;
 pub mod frame;
+pub mod header;
 mod path;
 pub mod reply;
 mod syntax;
