@@ -74,14 +74,14 @@ pub(super) fn verb(line: &str) -> Result<(Verb, Option<&str>), Bad> {
         None => (line, None),
     };
     let is = |name: &&str| word.eq_ignore_ascii_case(name);
-    if FOREIGN.iter().any(|name| is(name)) {
+    if FOREIGN.iter().any(&is) {
         let answer = Answer::new(500, 5, 1, "This is a mail submission service");
         return Err(Bad { answer, hang_up: true });
     }
     if let Some((_, verb)) = VERBS.iter().find(|(name, _)| is(name)) {
         return Ok((*verb, rest));
     }
-    if NOT_HERE.iter().any(|name| is(name)) {
+    if NOT_HERE.iter().any(is) {
         return Err(Bad::new(502, 5, 1, "This command is not offered here"));
     }
     Err(Bad::new(500, 5, 2, "Unknown command"))

@@ -201,7 +201,7 @@ mod tests {
             ("A <=?utf-8?q?a?=@b.example>", Address(PathFault::Character)),
             ("a@b@c.example", Address(PathFault::Character)),
             ("<a@b.example>>", Trailing),
-            ("x <<a@b.example>>", Address(PathFault::Character)),
+            ("x <<a@b.example>>", Trailing),
         ] {
             assert_eq!(Mailbox::parse(text), Err(fault), "{text:?}");
         }

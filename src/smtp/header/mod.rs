@@ -242,7 +242,7 @@ fn field(raw: &[u8], number: usize, utf8: bool) -> Result<Field<'_>, HeaderFault
         return Err(bad);
     }
     let name = std::str::from_utf8(name).map_err(|_| bad)?;
-    if !value.is_ascii() && !(utf8 && std::str::from_utf8(value).is_ok()) {
+    if !(value.is_ascii() || utf8 && std::str::from_utf8(value).is_ok()) {
         return Err(HeaderFault::EightBit(number));
     }
     Ok(Field { name, value, raw })
