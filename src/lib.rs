@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod imap;
+pub mod net;
 pub mod policy;
 pub mod smtp;
 pub mod types;

@@ -8,6 +8,7 @@
 //! them the client may see, [`reply`] writes our own answers.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod action;
 pub mod command;
 
 pub use command::{Command, Tag, Tagged};

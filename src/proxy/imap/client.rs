@@ -1,0 +1,221 @@
+//! The client's end of a session: commands in, answers out.
+
+use super::ended::Ended;
+use crate::imap::command::{Command, Tag, Tagged};
+use crate::imap::frame::{Announced, Event, Fault, Framer, Limits, Recovery};
+use crate::imap::parse::{self, AppendHead, Bad};
+use crate::imap::reply;
+use crate::net::Wire;
+use crate::types::Separator;
+
+/// Commands in a row that are none, before the session ends: neomutt and K-9 send one or
+/// two that we do not know, an attacker's script sends nothing else.
+const MAX_BAD: u32 = 10;
+
+/// The same before login: a browser, a scanner, or another protocol.
+const MAX_BAD_BEFORE_LOGIN: u32 = 3;
+
+/// What the client wants next.
+#[derive(Debug)]
+pub(super) enum Input {
+    Command(Tagged),
+    /// An APPEND; the client waits for `+`, or is sending the message already.
+    Append(Tagged, Announced),
+}
+
+/// The client's connection.
+pub(super) struct Client {
+    pub(super) wire: Wire,
+    framer: Framer,
+    bad: u32,
+    max_bad: u32,
+}
+
+impl Client {
+    pub(super) fn new(wire: Wire) -> Self {
+        Self { wire, framer: Framer::new(Limits::before_login()), bad: 0, max_bad: MAX_BAD_BEFORE_LOGIN }
+    }
+
+    /// From here on the client is somebody: larger commands, more patience.
+    pub(super) fn logged_in(&mut self) {
+        self.framer.set_limits(Limits::after_login());
+        self.max_bad = MAX_BAD;
+        self.bad = 0;
+        self.wire.end_secrets();
+    }
+
+    /// Writes what is queued, then waits for the next command that can be understood.
+    /// Those that cannot are answered here.
+    pub(super) async fn next(&mut self, separator: Separator) -> Result<Input, Ended> {
+        loop {
+            match self.event().await? {
+                Event::Line => {
+                    let parsed = parse::command(self.framer.line(), separator);
+                    self.framer.begin_next();
+                    match parsed {
+                        Ok(tagged) => {
+                            self.bad = 0;
+                            return Ok(Input::Command(tagged));
+                        }
+                        Err(bad) => self.refuse(&bad)?,
+                    }
+                }
+                Event::Literal(announced) => {
+                    if let Some(append) = self.literal(announced, separator).await? {
+                        return Ok(append);
+                    }
+                }
+                Event::Fault(fault) => self.recover(fault).await?,
+            }
+        }
+    }
+
+    /// A literal was announced: the message of an APPEND, or an argument.
+    async fn literal(&mut self, announced: Announced, separator: Separator) -> Result<Option<Input>, Ended> {
+        match parse::append_head(self.framer.line(), announced, separator) {
+            AppendHead::Message(tagged) => return Ok(Some(Input::Append(tagged, announced))),
+            AppendHead::Argument => match self.framer.accept_literal() {
+                Ok(()) if announced.synchronising => reply::continuation(self.wire.out()),
+                Ok(()) => {}
+                Err(fault) => self.recover(fault).await?,
+            },
+            AppendHead::Bad(bad) => {
+                self.drop_literal(announced).await?;
+                self.refuse(&bad)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Answers a poisoned command and finds the next one, if there is one to be found.
+    async fn recover(&mut self, fault: Fault) -> Result<(), Ended> {
+        let tag = self.framer.tag();
+        let bad = Bad { tag, kind: parse::BadKind::Syntax, why: "" };
+        match fault.recovery() {
+            Recovery::Next => self.framer.begin_next(),
+            Recovery::Drain(size) => self.drop_literal(Announced { size, synchronising: false }).await?,
+            Recovery::Close => {
+                reply::bad(self.wire.out(), bad.tag.as_ref(), &fault.to_string());
+                return Err(Ended::Unparseable);
+            }
+        }
+        reply::bad(self.wire.out(), bad.tag.as_ref(), &fault.to_string());
+        self.count_bad()
+    }
+
+    /// Forgets an announced literal: a synchronising one never comes, another is read and
+    /// dropped, with the end of its command.
+    pub(super) async fn drop_literal(&mut self, announced: Announced) -> Result<(), Ended> {
+        if !announced.synchronising {
+            self.skip(announced.size).await?;
+            self.end_of_literal().await?;
+        }
+        self.framer.begin_next();
+        Ok(())
+    }
+
+    /// Leaves the announced message to the caller, who takes `size` octets from the wire and
+    /// then calls [`Client::end_of_literal`].
+    pub(super) fn take_literal(&mut self) {
+        self.framer.skip_literal();
+    }
+
+    /// The CRLF after a message; anything else ends the session, as nobody can say what it
+    /// belongs to.
+    pub(super) async fn end_of_literal(&mut self) -> Result<(), Ended> {
+        self.framer.skip_literal();
+        match self.event().await? {
+            Event::Line => {
+                self.framer.begin_next();
+                Ok(())
+            }
+            Event::Literal(_) | Event::Fault(_) => {
+                reply::bad(self.wire.out(), self.framer.tag().as_ref(), "One message at a time");
+                Err(Ended::Unparseable)
+            }
+        }
+    }
+
+    async fn skip(&mut self, octets: u64) -> Result<(), Ended> {
+        let mut left = octets;
+        while left > 0 {
+            if self.wire.buffered().is_empty() {
+                self.fill().await?;
+            }
+            let here = self.wire.buffered().len();
+            let take = usize::try_from(left).map_or(here, |left| left.min(here));
+            self.wire.consume(take);
+            left -= take as u64;
+        }
+        Ok(())
+    }
+
+    /// A line that is no command: the answer to a SASL challenge, or DONE. Without CRLF.
+    pub(super) async fn plain_line(&mut self, limit: usize) -> Result<Vec<u8>, Ended> {
+        loop {
+            let (used, event) = self.framer.push_plain(self.wire.buffered(), limit);
+            self.wire.consume(used);
+            match event {
+                Some(Event::Line) => {
+                    let line = self.framer.plain().to_vec();
+                    self.framer.begin_next();
+                    return Ok(line);
+                }
+                Some(Event::Literal(_) | Event::Fault(_)) => {
+                    reply::bad(self.wire.out(), None, "This line is not expected here");
+                    return Err(Ended::Unparseable);
+                }
+                None => self.fill().await?,
+            }
+        }
+    }
+
+    async fn event(&mut self) -> Result<Event, Ended> {
+        loop {
+            let (used, event) = self.framer.push(self.wire.buffered());
+            self.wire.consume(used);
+            if let Some(event) = event {
+                return Ok(event);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Writes what is queued and waits for octets.
+    pub(super) async fn fill(&mut self) -> Result<(), Ended> {
+        self.flush().await?;
+        match self.wire.fill().await {
+            Ok(0) | Err(_) => Err(Ended::ClientGone),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Ended> {
+        self.wire.flush().await.map_err(|_| Ended::ClientGone)
+    }
+
+    fn refuse(&mut self, bad: &Bad) -> Result<(), Ended> {
+        match bad.kind {
+            parse::BadKind::Charset => reply::bad_charset(self.wire.out(), bad.tag.as_ref()),
+            parse::BadKind::Unknown | parse::BadKind::Syntax => {
+                reply::bad(self.wire.out(), bad.tag.as_ref(), bad.why);
+            }
+        }
+        self.count_bad()
+    }
+
+    /// A tagged BAD for a command in the wrong state.
+    pub(super) fn wrong_state(&mut self, tag: &Tag, command: &Command) -> Result<(), Ended> {
+        let why = match command {
+            Command::Login { .. } | Command::Authenticate { .. } => "Already logged in",
+            _ => "No folder is selected",
+        };
+        reply::bad(self.wire.out(), Some(tag), why);
+        self.count_bad()
+    }
+
+    fn count_bad(&mut self) -> Result<(), Ended> {
+        self.bad += 1;
+        if self.bad >= self.max_bad { Err(Ended::Unparseable) } else { Ok(()) }
+    }
+}

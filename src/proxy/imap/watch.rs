@@ -1,0 +1,211 @@
+//! What can end a session from outside: a changed grant, a drain, a deadline.
+//!
+//! A session waits for its client, its upstream or its own writes only together with
+//! [`Watch::lost`]. So a withdrawn grant acts at once wherever the session is: in IDLE, in
+//! the middle of a download, with a command in the queue (invariant 13).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::Settings;
+use super::ended::Ended;
+use crate::net::Draining;
+use crate::policy::{Effective, FolderClass, Rights};
+use crate::proxy::clock;
+use crate::store::Store;
+use crate::types::{FolderName, MailboxId, Timestamp, UserId};
+
+/// How often deadlines are looked at. One coarse tick for each session, never re-armed by
+/// traffic, instead of a timer for each wait.
+const TICK: Duration = Duration::from_secs(10);
+
+/// What a session waits for; each has its own patience.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Waiting {
+    /// The next command.
+    Command,
+    /// The rest of a command, a literal's octets.
+    Rest,
+    /// The client's DONE.
+    Idle,
+    /// Room to write to the client.
+    Writing,
+    /// Upstream.
+    Upstream,
+}
+
+/// A session's eyes on the outside.
+pub(super) struct Watch {
+    store: Store,
+    changes: watch::Receiver<u64>,
+    drain: Draining,
+    user: UserId,
+    mailbox: MailboxId,
+    effective: Arc<Effective>,
+    /// The folders in use, with the right without which the session must end.
+    uses: [Option<(FolderName, Rights)>; 2],
+    /// The rights changed, and the client has not been told.
+    changed: bool,
+    patience: Patience,
+    tick: Pin<Box<Sleep>>,
+}
+
+/// How long each kind of waiting may last.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    command: Duration,
+    rest: Duration,
+    writing: Duration,
+    upstream: Duration,
+}
+
+impl Watch {
+    pub(super) fn new(
+        store: Store,
+        drain: Draining,
+        effective: Arc<Effective>,
+        settings: &Settings,
+    ) -> Self {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        Self {
+            changes: store.changes(),
+            store,
+            drain,
+            user: effective.user,
+            mailbox: effective.mailbox,
+            effective,
+            uses: [None, None],
+            changed: false,
+            patience: Patience {
+                command: seconds(settings.autologout_seconds),
+                rest: seconds(settings.literal_seconds),
+                writing: seconds(settings.write_seconds),
+                upstream: seconds(settings.upstream_seconds),
+            },
+            tick: Box::pin(sleep(TICK)),
+        }
+    }
+
+    /// The rights as of the last look.
+    pub(super) fn effective(&self) -> &Arc<Effective> {
+        &self.effective
+    }
+
+    /// The session holds this folder open; it ends when the folder may no longer be read.
+    pub(super) fn select(&mut self, folder: Option<FolderName>) {
+        self.uses[0] = folder.map(|folder| (folder, Rights::READ));
+    }
+
+    /// The session is storing a message into this folder; it ends when it no longer may.
+    pub(super) fn append(&mut self, folder: Option<FolderName>) {
+        self.uses[1] = folder.map(|folder| (folder, Rights::INSERT));
+    }
+
+    /// Whether the rights have changed since the client was last told.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The class of a folder as pinned at this moment.
+    pub(super) fn class_of(&self, folder: &FolderName) -> FolderClass {
+        self.store.snapshot().class_of(self.mailbox, folder)
+    }
+
+    /// Takes in what has changed since the last look.
+    ///
+    /// # Errors
+    /// [`Ended::Revoked`] if the mailbox, or a folder in use, is lost.
+    pub(super) fn refresh(&mut self) -> Result<&Arc<Effective>, Ended> {
+        let now = clock::now();
+        let stale = self.effective.good_until.is_some_and(|end| end <= now);
+        if stale || self.changes.has_changed().unwrap_or(true) {
+            self.look(now)?;
+        }
+        Ok(&self.effective)
+    }
+
+    fn look(&mut self, now: Timestamp) -> Result<(), Ended> {
+        self.changes.mark_unchanged();
+        let snapshot = self.store.snapshot();
+        let effective = snapshot.effective(self.user, self.mailbox, now).ok_or(Ended::Revoked)?;
+        let lost = self.uses.iter().flatten().any(|(folder, right)| {
+            let class = snapshot.class_of(self.mailbox, folder);
+            !effective.rights_on(class).has(*right)
+        });
+        if lost {
+            return Err(Ended::Revoked);
+        }
+        self.changed |= !effective.same_rights(&self.effective);
+        self.effective = Arc::new(effective);
+        Ok(())
+    }
+
+    /// Resolves when the session must end; until then, `waiting` goes on.
+    pub(super) async fn lost(&mut self, waiting: Waiting) -> Ended {
+        let since = Instant::now();
+        loop {
+            let end = self.effective.good_until.map(|end| clock::now().millis_until(end));
+            tokio::select! {
+                changed = self.changes.changed() => {
+                    if changed.is_err() {
+                        return Ended::Draining;
+                    }
+                    if let Err(ended) = self.look(clock::now()) {
+                        return ended;
+                    }
+                }
+                () = grant_end(end) => {
+                    if let Err(ended) = self.look(clock::now()) {
+                        return ended;
+                    }
+                }
+                () = self.drain.requested() => return Ended::Draining,
+                () = self.tick.as_mut() => {
+                    self.tick.as_mut().reset(Instant::now() + TICK);
+                    if let Some(ended) = self.patience.over(waiting, since) {
+                        return ended;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for `work`, unless the session must end first.
+    pub(super) async fn unless_lost<T>(
+        &mut self,
+        waiting: Waiting,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Ended> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            ended = self.lost(waiting) => Err(ended),
+        }
+    }
+}
+
+impl Patience {
+    fn over(&self, waiting: Waiting, since: Instant) -> Option<Ended> {
+        let (limit, ended) = match waiting {
+            Waiting::Command => (self.command, Ended::Autologout),
+            Waiting::Rest => (self.rest, Ended::Slow),
+            Waiting::Writing => (self.writing, Ended::Slow),
+            Waiting::Upstream => (self.upstream, Ended::UpstreamSlow),
+            Waiting::Idle => return None,
+        };
+        (since.elapsed() >= limit).then_some(ended)
+    }
+}
+
+/// Sleeps until a grant starts or ends; for ever where none does.
+async fn grant_end(millis: Option<u64>) {
+    match millis {
+        // A far end is looked at again every day: timers have a range, grants do not.
+        Some(millis) => sleep_until(Instant::now() + Duration::from_millis(millis.min(86_400_000))).await,
+        None => std::future::pending().await,
+    }
+}
