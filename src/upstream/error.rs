@@ -17,13 +17,15 @@ pub enum ConnectError {
     Tls(String),
     /// Plaintext to a place that is neither loopback nor configured.
     PlaintextForbidden,
+    /// A relay without login that is neither on loopback nor in a configured network.
+    RelayForbidden,
     /// The host refused our account or password; its words.
     Credential(String),
     /// The host allows no further connection for this account or address; its words.
     Limit(String),
     /// The greeting says we are logged in already: somebody is in between (RFC 3501 §7.1.4).
     Preauth,
-    /// The host hung up politely; its words.
+    /// The host turned us away, for now as far as it says; its words.
     Bye(String),
     /// Not done within this step's time.
     Slow(&'static str),
@@ -38,6 +40,7 @@ impl ConnectError {
             Self::Dead(_) | Self::Limit(_) | Self::Bye(_) | Self::Slow(_) => true,
             Self::Tls(_)
             | Self::PlaintextForbidden
+            | Self::RelayForbidden
             | Self::Credential(_)
             | Self::Preauth
             | Self::Protocol(_) => false,
@@ -50,6 +53,7 @@ impl ConnectError {
             Self::Dead(_) => "dead",
             Self::Tls(_) => "tls",
             Self::PlaintextForbidden => "plaintext",
+            Self::RelayForbidden => "relay",
             Self::Credential(_) => "credential",
             Self::Limit(_) => "limit",
             Self::Preauth => "preauth",
@@ -68,6 +72,9 @@ impl fmt::Display for ConnectError {
             Self::PlaintextForbidden => f.write_str(
                 "a connection without TLS goes to loopback or a network named in the configuration only",
             ),
+            Self::RelayForbidden => f.write_str(
+                "mail goes to a host without login on loopback or in a network named in the configuration only",
+            ),
             Self::Credential(words) => {
                 write!(f, "the mail host refused the account or its password: {}", Quoted(words.as_bytes()))
             }
@@ -77,7 +84,7 @@ impl fmt::Display for ConnectError {
             Self::Preauth => f.write_str(
                 "the mail host greeted us as logged in already (PREAUTH), which nobody is entitled to",
             ),
-            Self::Bye(words) => write!(f, "the mail host hung up: {}", Quoted(words.as_bytes())),
+            Self::Bye(words) => write!(f, "the mail host turned us away: {}", Quoted(words.as_bytes())),
             Self::Slow(step) => write!(f, "the mail host was too slow: {step}"),
             Self::Protocol(what) => write!(f, "the mail host does not keep to the protocol: {what}"),
         }
