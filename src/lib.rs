@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod imap;
+pub mod net;
 pub mod policy;
 pub mod telemetry {
     pub struct Quoted<'a>(pub &'a [u8]);
