@@ -6,6 +6,7 @@
 pub mod imap;
 pub mod net;
 pub mod policy;
+pub mod smtp;
 pub mod telemetry {
     pub struct Quoted<'a>(pub &'a [u8]);
     impl std::fmt::Display for Quoted<'_> {
