@@ -11,7 +11,9 @@ use crate::telemetry::Quoted;
 /// Why there is no logged-in connection.
 #[derive(Debug)]
 pub enum ConnectError {
-    /// No such host, nobody listens, or the connection broke.
+    /// No such host, or nobody listens.
+    Unreachable(String),
+    /// The connection broke.
     Dead(io::Error),
     /// The certificate, its name or the handshake; also a host without STARTTLS.
     Tls(String),
@@ -37,7 +39,7 @@ impl ConnectError {
     /// Whether another attempt can succeed without an admin's help.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Dead(_) | Self::Limit(_) | Self::Bye(_) | Self::Slow(_) => true,
+            Self::Unreachable(_) | Self::Dead(_) | Self::Limit(_) | Self::Bye(_) | Self::Slow(_) => true,
             Self::Tls(_)
             | Self::PlaintextForbidden
             | Self::RelayForbidden
@@ -50,6 +52,7 @@ impl ConnectError {
     /// A short name for counters.
     pub fn label(&self) -> &'static str {
         match self {
+            Self::Unreachable(_) => "unreachable",
             Self::Dead(_) => "dead",
             Self::Tls(_) => "tls",
             Self::PlaintextForbidden => "plaintext",
@@ -67,7 +70,8 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dead(error) => write!(f, "the mail host cannot be reached: {error}"),
+            Self::Unreachable(why) => write!(f, "the mail host cannot be reached: {why}"),
+            Self::Dead(error) => write!(f, "the connection to the mail host broke: {error}"),
             Self::Tls(why) => write!(f, "no trusted TLS with the mail host: {why}"),
             Self::PlaintextForbidden => f.write_str(
                 "a connection without TLS goes to loopback or a network named in the configuration only",

@@ -1,6 +1,5 @@
 //! What a submission host says it can (RFC 5321 §4.1.1.1).
 
-use smtp_proto::response::parser as _;
 use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN, EhloResponse};
 use smtp_proto::{
     EXT_8BIT_MIME, EXT_AUTH, EXT_DSN, EXT_ENHANCED_STATUS_CODES, EXT_PIPELINING, EXT_SIZE, EXT_SMTP_UTF8,

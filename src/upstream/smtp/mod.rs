@@ -43,10 +43,10 @@ impl Connector {
     pub async fn submit(&self, submission: &Submission) -> Result<SmtpConnection, ConnectError> {
         let endpoint = &submission.endpoint;
         let mut host = SmtpConnection::new(self.dial(endpoint).await?);
-        if submission.login.is_none() && !self.is_trusted(host.wire.peer()) {
+        if submission.login.is_none() && !self.is_near(host.wire.peer()) {
             return Err(ConnectError::RelayForbidden);
         }
-        let deadline = Instant::now() + self.login_timeout();
+        let deadline = self.login_deadline();
         let greeting = host.reply_by(deadline, "greeting").await?;
         expect(&greeting, 220)?;
         host.hello(&submission.helo, deadline).await?;
