@@ -9,3 +9,12 @@ pub mod policy;
 pub mod sasl;
 pub mod smtp;
 pub mod types;
+pub mod upstream;
+pub mod telemetry {
+    pub struct Quoted<'a>(pub &'a [u8]);
+    impl std::fmt::Display for Quoted<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{:?}", String::from_utf8_lossy(self.0))
+        }
+    }
+}

@@ -149,7 +149,8 @@ impl Dialer {
         Err(last)
     }
 
-    fn may_be_plaintext(&self, address: IpAddr) -> bool {
+    /// Whether `address` is near enough to be trusted without TLS, or with mail without login.
+    pub fn may_be_plaintext(&self, address: IpAddr) -> bool {
         address.to_canonical().is_loopback()
             || self.settings.plaintext_networks.iter().any(|network| network.contains(address))
     }

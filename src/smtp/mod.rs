@@ -9,8 +9,15 @@
 //! Upstream to client: [`reply`] reads upstream's replies and writes our own answers.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod command;
 pub mod data;
 pub mod frame;
+pub mod header;
+mod path;
 pub mod reply;
+mod syntax;
 
+pub use command::Command;
+pub use path::{Path, PathFault};
 pub use reply::{Answer, Enhanced, Reply, ReplyReader};
+pub use syntax::Bad;

@@ -1,0 +1,446 @@
+//! The changes that can be asked for. Each resolves when it is on disk, in the snapshot
+//! and announced; an error means that nothing was changed.
+
+use std::collections::BTreeSet;
+
+use super::record::{Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Subscriptions, User};
+use super::sealed::{Purpose, Sealed};
+use super::tables::{Draft, Key, Record, Tables};
+use super::writer::{Urgency, now};
+use super::{Store, StoreError, export, identity, schema};
+use crate::policy::{Grant, Holder, Role};
+use crate::types::{
+    FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, Timestamp, UidSet, UidValidity, UserId,
+};
+
+/// Longest display name, note or granter in octets: they are shown in one line.
+pub const MAX_TEXT: usize = 500;
+
+/// Users.
+impl Store {
+    pub async fn add_user(&self, new: NewUser) -> Result<UserId, StoreError> {
+        check_text("display name", &new.display)?;
+        let NewUser { login, display, password, addresses } = new;
+        self.change(move |draft| {
+            let id = UserId(draft.next_id(|ids| &mut ids.user));
+            let user = User { id, login, display, password, addresses, disabled: false, created_at: now() };
+            draft.put(id, user);
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Changes whatever `edit` changes; the id stays.
+    pub async fn update_user<F>(&self, id: UserId, edit: F) -> Result<(), StoreError>
+    where
+        F: FnOnce(&mut User) + Send + 'static,
+    {
+        self.change(move |draft| {
+            let mut user: User = find(draft, &id)?;
+            edit(&mut user);
+            check_text("display name", &user.display)?;
+            user.id = id;
+            draft.put(id, user);
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn set_password(&self, id: UserId, password: Option<PasswordHash>) -> Result<(), StoreError> {
+        self.update_user(id, |user| user.password = password).await
+    }
+
+    pub async fn set_disabled(&self, id: UserId, disabled: bool) -> Result<(), StoreError> {
+        self.update_user(id, move |user| user.disabled = disabled).await
+    }
+
+    /// Removes the user with all memberships, grants, subscriptions and own drafts; an
+    /// owner hands the mailbox over first.
+    pub async fn remove_user(&self, id: UserId) -> Result<(), StoreError> {
+        self.change(move |draft| {
+            let user: User = find(draft, &id)?;
+            let owned = draft.tables.mailboxes.values().find(|mailbox| mailbox.owner == Some(id));
+            if let Some(mailbox) = owned {
+                let (login, address) = (user.login, &mailbox.address);
+                return refuse(format!("{login} owns mailbox {address}: give it another owner first"));
+            }
+            let groups = draft.tables.groups.values().filter(|group| group.members.contains(&id));
+            for group in groups.map(|group| (**group).clone()).collect::<Vec<_>>() {
+                draft.put(group.id, without(group, id));
+            }
+            draft.remove_where::<Grant>(|_, grant| grant.holder == Holder::User(id));
+            draft.remove_where::<Subscriptions>(|(user, _), _| *user == id);
+            draft.remove_where::<OwnDrafts>(|(user, _), _| *user == id);
+            draft.remove::<User>(&id);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Groups.
+impl Store {
+    pub async fn add_group(&self, name: ShortName) -> Result<GroupId, StoreError> {
+        self.change(move |draft| {
+            let id = GroupId(draft.next_id(|ids| &mut ids.group));
+            draft.put(id, Group { id, name, members: BTreeSet::new() });
+            Ok(id)
+        })
+        .await
+    }
+
+    pub async fn join(&self, group: GroupId, user: UserId) -> Result<(), StoreError> {
+        self.change(move |draft| {
+            let mut record: Group = find(draft, &group)?;
+            find::<User>(draft, &user)?;
+            record.members.insert(user);
+            draft.put(group, record);
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn leave(&self, group: GroupId, user: UserId) -> Result<(), StoreError> {
+        self.change(move |draft| {
+            let record: Group = find(draft, &group)?;
+            if !record.members.contains(&user) {
+                return Err(StoreError::Unknown(format!("{user} is no member of group {}", record.name)));
+            }
+            draft.put(group, without(record, user));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes the group and the grants to it.
+    pub async fn remove_group(&self, id: GroupId) -> Result<(), StoreError> {
+        self.change(move |draft| {
+            find::<Group>(draft, &id)?;
+            draft.remove_where::<Grant>(|_, grant| grant.holder == Holder::Group(id));
+            draft.remove::<Group>(&id);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Mailboxes and their credentials.
+impl Store {
+    /// Adds the mailbox together with its upstream passwords, or neither.
+    pub async fn add_mailbox(
+        &self,
+        new: NewMailbox,
+        credentials: Vec<(Purpose, Secret)>,
+    ) -> Result<MailboxId, StoreError> {
+        check_mailbox(&new.display, new.max_connections)?;
+        let shared = self.shared();
+        self.change(move |draft| {
+            let id = MailboxId(draft.next_id(|ids| &mut ids.mailbox));
+            let mailbox = numbered(id, new);
+            for (purpose, secret) in &credentials {
+                let sealed = shared.sealer.seal(&identity(&mailbox, *purpose)?, secret)?;
+                draft.put((id, *purpose), sealed);
+            }
+            draft.put(id, mailbox);
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Changes whatever `edit` changes; the id stays. After a change of host or port the
+    /// credential must be set again: it was sealed for the other one.
+    pub async fn update_mailbox<F>(&self, id: MailboxId, edit: F) -> Result<(), StoreError>
+    where
+        F: FnOnce(&mut Mailbox) + Send + 'static,
+    {
+        self.change(move |draft| {
+            let mut mailbox: Mailbox = find(draft, &id)?;
+            edit(&mut mailbox);
+            check_mailbox(&mailbox.display, mailbox.max_connections)?;
+            mailbox.id = id;
+            draft.put(id, mailbox);
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn set_credential(
+        &self,
+        id: MailboxId,
+        purpose: Purpose,
+        secret: Secret,
+    ) -> Result<(), StoreError> {
+        let shared = self.shared();
+        self.change(move |draft| {
+            let mailbox: Mailbox = find(draft, &id)?;
+            let sealed = shared.sealer.seal(&identity(&mailbox, purpose)?, &secret)?;
+            draft.put((id, purpose), sealed);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes the mailbox here (never upstream) with its grants, credentials and whatever
+    /// users said about it.
+    pub async fn remove_mailbox(&self, id: MailboxId) -> Result<(), StoreError> {
+        self.change(move |draft| {
+            find::<Mailbox>(draft, &id)?;
+            draft.remove_where::<Grant>(|_, grant| grant.mailbox == id);
+            draft.remove_where::<Sealed>(|(mailbox, _), _| *mailbox == id);
+            draft.remove_where::<Subscriptions>(|(_, mailbox), _| *mailbox == id);
+            draft.remove_where::<OwnDrafts>(|(_, mailbox), _| *mailbox == id);
+            draft.remove::<Mailbox>(&id);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Grants and roles.
+impl Store {
+    /// Grants; the same role to the same holder on the same mailbox twice is two grants.
+    pub async fn add_grant(&self, new: NewGrant) -> Result<GrantId, StoreError> {
+        check_text("note", &new.note)?;
+        check_text("granter", &new.granted_by)?;
+        if let (Some(from), Some(until)) = (new.from, new.until)
+            && until <= from
+        {
+            return refuse("a grant must end after it begins".into());
+        }
+        if self.snapshot().role(&new.role).is_none() {
+            return Err(StoreError::Unknown(format!("there is no role {}", new.role)));
+        }
+        self.change(move |draft| {
+            match new.holder {
+                Holder::User(id) => drop(find::<User>(draft, &id)?),
+                Holder::Group(id) => drop(find::<Group>(draft, &id)?),
+            }
+            find::<Mailbox>(draft, &new.mailbox)?;
+            let id = GrantId(draft.next_id(|ids| &mut ids.grant));
+            let NewGrant { holder, mailbox, role, from, until, note, granted_by } = new;
+            let suspended = false;
+            let granted_at = now();
+            draft.put(id, Grant { id, holder, mailbox, role, from, until, suspended, note, granted_by, granted_at });
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Changes whatever `edit` changes; the id stays.
+    pub async fn update_grant<F>(&self, id: GrantId, edit: F) -> Result<(), StoreError>
+    where
+        F: FnOnce(&mut Grant) + Send + 'static,
+    {
+        self.change(move |draft| {
+            let mut grant: Grant = find(draft, &id)?;
+            edit(&mut grant);
+            grant.id = id;
+            draft.put(id, grant);
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn suspend(&self, id: GrantId, suspended: bool) -> Result<(), StoreError> {
+        self.update_grant(id, move |grant| grant.suspended = suspended).await
+    }
+
+    pub async fn remove_grant(&self, id: GrantId) -> Result<(), StoreError> {
+        self.change(move |draft| {
+            find::<Grant>(draft, &id)?;
+            draft.remove::<Grant>(&id);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Replaces the roles after a reload of the configuration; they are not stored here.
+    pub async fn set_roles(&self, roles: Vec<Role>) -> Result<(), StoreError> {
+        self.writer().set_roles(roles).await
+    }
+}
+
+/// What users make of their mailboxes.
+impl Store {
+    /// SUBSCRIBE and UNSUBSCRIBE; seen at once, on disk within a second.
+    pub async fn set_subscribed(
+        &self,
+        user: UserId,
+        mailbox: MailboxId,
+        folder: FolderName,
+        subscribed: bool,
+    ) -> Result<(), StoreError> {
+        self.personal(Urgency::Soon, user, mailbox, move |draft, key| {
+            let mut names: Subscriptions = draft.find(&key).map(|names| (**names).clone()).unwrap_or_default();
+            if !names.set(folder, subscribed) {
+                let max = Subscriptions::MAX;
+                return refuse(format!("at most {max} folder names can be subscribed or unsubscribed"));
+            }
+            draft.put(key, names);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Remembers messages that the user put into a Drafts folder.
+    pub async fn own_drafts_add(
+        &self,
+        user: UserId,
+        mailbox: MailboxId,
+        folder: FolderName,
+        validity: UidValidity,
+        uids: UidSet,
+    ) -> Result<(), StoreError> {
+        self.personal(Urgency::Now, user, mailbox, move |draft, key| {
+            let mut drafts: OwnDrafts = draft.find(&key).map(|drafts| (**drafts).clone()).unwrap_or_default();
+            drafts.add(folder, validity, &uids);
+            draft.put(key, drafts);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets messages that have left the folder; seen at once, on disk within a second.
+    pub async fn own_drafts_remove(
+        &self,
+        user: UserId,
+        mailbox: MailboxId,
+        folder: FolderName,
+        validity: UidValidity,
+        uids: UidSet,
+    ) -> Result<(), StoreError> {
+        self.personal(Urgency::Soon, user, mailbox, move |draft, key| {
+            let Some(drafts) = draft.find::<OwnDrafts>(&key) else { return Ok(()) };
+            let mut drafts = (**drafts).clone();
+            drafts.remove(&folder, validity, &uids);
+            if drafts.is_empty() {
+                draft.remove::<OwnDrafts>(&key);
+            } else {
+                draft.put(key, drafts);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn personal(
+        &self,
+        urgency: Urgency,
+        user: UserId,
+        mailbox: MailboxId,
+        plan: impl FnOnce(&mut Draft, (UserId, MailboxId)) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let plan = move |draft: &mut Draft| {
+            find::<User>(draft, &user)?;
+            find::<Mailbox>(draft, &mailbox)?;
+            plan(draft, (user, mailbox))
+        };
+        self.writer().run(urgency, plan).await
+    }
+}
+
+/// The whole.
+impl Store {
+    /// Puts back an export (also the store's own `export.jsonl`): all of it or nothing.
+    /// Numbers given out here since are still not used again. Returns how many records
+    /// there are then.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if the store holds anything and `replace` is not set;
+    /// [`StoreError::Damaged`] or [`StoreError::Newer`] for the export.
+    pub async fn apply(&self, text: &str, replace: bool) -> Result<usize, StoreError> {
+        let rows = schema::rows_of_export(text, &schema::CURRENT)?;
+        self.change(move |draft| {
+            if !replace && !draft.tables.users.is_empty() | !draft.tables.mailboxes.is_empty() {
+                return refuse("the store holds records already: they would be replaced".into());
+            }
+            let before = draft.tables.rows();
+            let last = draft.tables.last_ids();
+            draft.tables = Tables::default();
+            for row in &rows {
+                draft.tables.load(row).map_err(export::damaged)?;
+            }
+            let gone = before.into_iter().filter(|old| rows.iter().all(|row| row.key != old.key));
+            draft.rows = gone.map(|old| super::tables::Row { key: old.key, value: None }).collect();
+            draft.rows.extend(rows);
+            let applied = draft.tables.rows().len();
+            let ids = draft.tables.last_ids().at_least(&last);
+            draft.put((), ids);
+            Ok(applied)
+        })
+        .await
+    }
+
+    /// Resolves when everything asked for so far is on disk.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.writer().run(Urgency::Now, |_| Ok(())).await
+    }
+
+    /// Writes what is waiting, ends the writer and gives the files free.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.writer().stop().await
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        plan: impl FnOnce(&mut Draft) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer().run(Urgency::Now, plan).await
+    }
+}
+
+/// A copy of the record with this key, or a sentence that there is none.
+fn find<R: Record + Clone>(draft: &Draft, key: &R::Key) -> Result<R, StoreError> {
+    let none = || StoreError::Unknown(format!("there is no {} {}", R::KIND, key.text()));
+    draft.find::<R>(key).map(|record| (**record).clone()).ok_or_else(none)
+}
+
+fn without(mut group: Group, user: UserId) -> Group {
+    group.members.remove(&user);
+    group
+}
+
+fn numbered(id: MailboxId, new: NewMailbox) -> Mailbox {
+    let NewMailbox { address, aliases, short, display, owner, imap, imap_account, .. } = new;
+    let NewMailbox { submission, max_connections, pins, separator, read_state, .. } = new;
+    let created_at: Timestamp = now();
+    Mailbox {
+        id,
+        address,
+        aliases,
+        short,
+        display,
+        owner,
+        imap,
+        imap_account,
+        submission,
+        max_connections,
+        pins,
+        separator,
+        read_state,
+        created_at,
+    }
+}
+
+fn check_mailbox(display: &str, max_connections: u16) -> Result<(), StoreError> {
+    check_text("display name", display)?;
+    if max_connections == 0 {
+        return refuse("a mailbox needs at least one connection".into());
+    }
+    Ok(())
+}
+
+/// Such a text goes into a table, a sentence or a header: one line, no control characters.
+fn check_text(what: &str, text: &str) -> Result<(), StoreError> {
+    if text.len() > MAX_TEXT {
+        return refuse(format!("a {what} has at most {MAX_TEXT} octets"));
+    }
+    if text.chars().any(char::is_control) {
+        return refuse(format!("a {what} must not contain control characters"));
+    }
+    Ok(())
+}
+
+fn refuse<T>(sentence: String) -> Result<T, StoreError> {
+    Err(StoreError::Refused(sentence))
+}

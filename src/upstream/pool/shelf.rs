@@ -1,0 +1,116 @@
+//! One mailbox's connections: the slots, and the idle ones between two uses.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use super::slots::Slots;
+use crate::upstream::target::{EnabledSet, Target};
+
+/// A connection that nobody uses.
+pub(super) struct Idle<L> {
+    pub(super) link: L,
+    pub(super) generation: u64,
+    pub(super) enabled: EnabledSet,
+    pub(super) since: Instant,
+}
+
+/// The daemon's own connection, while nobody uses it.
+pub(super) type Own<L> = Option<Idle<L>>;
+
+pub(super) struct Shelf<L> {
+    pub(super) slots: Arc<Slots>,
+    pub(super) own: Arc<tokio::sync::Mutex<Own<L>>>,
+    state: Mutex<State<L>>,
+}
+
+struct State<L> {
+    /// The newest that was asked for; `None` once the mailbox is gone.
+    generation: Option<u64>,
+    idle: Vec<Idle<L>>,
+}
+
+impl<L> Shelf<L> {
+    pub(super) fn new(target: &Target) -> Arc<Self> {
+        let state = State { generation: Some(target.generation), idle: Vec::new() };
+        Arc::new(Self {
+            slots: Slots::new(cap(target)),
+            own: Arc::new(tokio::sync::Mutex::new(None)),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Takes over a newer target's cap and generation.
+    pub(super) fn adopt(&self, target: &Target) {
+        let mut state = self.lock();
+        let newer = state.generation.is_some_and(|known| known < target.generation);
+        if newer {
+            state.generation = Some(target.generation);
+        }
+        let current = state.generation == Some(target.generation);
+        drop(state);
+        if current {
+            self.slots.set_cap(cap(target));
+        }
+    }
+
+    /// The connection used last, of those that fit.
+    pub(super) fn take(&self, generation: u64, enabled: EnabledSet) -> Option<L> {
+        let mut state = self.lock();
+        let fits = |idle: &Idle<L>| idle.generation == generation && idle.enabled == enabled;
+        let at = state.idle.iter().rposition(fits)?;
+        Some(state.idle.remove(at).link)
+    }
+
+    /// Keeps a connection, and at most `most`; what must be closed instead.
+    pub(super) fn put(&self, idle: Idle<L>, most: usize) -> Vec<L> {
+        let mut state = self.lock();
+        if state.generation != Some(idle.generation) {
+            return vec![idle.link];
+        }
+        state.idle.push(idle);
+        let surplus = state.idle.len().saturating_sub(most);
+        links(state.idle.drain(..surplus))
+    }
+
+    /// What a newer generation has replaced.
+    pub(super) fn outdated(&self) -> Vec<L> {
+        let mut state = self.lock();
+        let current = state.generation;
+        links(state.idle.extract_if(.., |idle| Some(idle.generation) != current))
+    }
+
+    /// The oldest idle connections, beyond those that fit beside the leased ones.
+    pub(super) fn surplus(&self) -> Vec<L> {
+        let (held, limit) = (self.slots.held(), self.slots.limit());
+        let mut state = self.lock();
+        let surplus = (held + state.idle.len()).saturating_sub(limit).min(state.idle.len());
+        links(state.idle.drain(..surplus))
+    }
+
+    /// What nobody has used since then.
+    pub(super) fn idle_since(&self, since: Instant) -> Vec<L> {
+        links(self.lock().idle.extract_if(.., |idle| idle.since <= since))
+    }
+
+    /// The mailbox is gone: nothing is kept from now on.
+    pub(super) fn retire(&self) -> Vec<L> {
+        let mut state = self.lock();
+        state.generation = None;
+        links(state.idle.drain(..))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<L>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many connections sessions may hold. A host that allows a single one gets two
+/// from us now and then, and refuses the second for a while.
+fn cap(target: &Target) -> usize {
+    usize::from(target.max_connections.saturating_sub(1)).max(1)
+}
+
+fn links<L>(idle: impl Iterator<Item = Idle<L>>) -> Vec<L> {
+    idle.map(|idle| idle.link).collect()
+}
