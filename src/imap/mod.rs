@@ -11,5 +11,6 @@
 pub mod command;
 pub mod frame;
 pub mod parse;
+pub mod writer;
 
 pub use command::{Command, Tag, Tagged};
