@@ -13,6 +13,7 @@ pub mod command;
 pub mod frame;
 pub mod parse;
 pub mod scan;
+pub mod writer;
 
 
 pub use command::{Command, Tag, Tagged};
