@@ -5,4 +5,6 @@
 
 pub mod imap;
 pub mod policy;
+pub mod store;
+pub mod telemetry;
 pub mod types;
