@@ -8,6 +8,10 @@
 //! them the client may see, [`reply`] writes our own answers.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod capability;
 pub mod command;
+pub mod reply;
+pub mod response;
+pub mod scan;
 
 pub use command::{Command, Tag, Tagged};

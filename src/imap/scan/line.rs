@@ -1,0 +1,76 @@
+//! Where a response that is handed on whole ends.
+
+use super::lexer::{Lexer, Token};
+use super::{Fault, MAX_LINE};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor {
+    /// `None` where the rest of the line is text.
+    lexer: Option<Lexer>,
+    /// The last octet was a CR.
+    cr: bool,
+}
+
+impl Cursor {
+    /// A line of text, of which `start` was seen.
+    pub(super) fn text(start: &[u8]) -> Self {
+        Self { lexer: None, cr: start.last() == Some(&b'\r') }
+    }
+
+    /// A line with literals, of which `start` was seen: at most two words and a CR.
+    pub(super) fn structured(start: &[u8]) -> Result<Self, Fault> {
+        let mut cursor = Self { lexer: Some(Lexer::default()), cr: false };
+        cursor.advance(start)?;
+        Ok(cursor)
+    }
+
+    /// Moves over `input`; where the line ends in it, behind LF.
+    pub(super) fn advance(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
+        match self.lexer {
+            None => self.text_end(input),
+            Some(lexer) => self.structured_end(lexer, input),
+        }
+    }
+
+    fn text_end(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
+        let mut at = 0;
+        if self.cr && !input.is_empty() {
+            return if input[0] == b'\n' { Ok(Some(1)) } else { Err(Fault::LineEnd) };
+        }
+        while let Some(found) = memchr::memchr3(b'\r', b'\n', 0, &input[at..]) {
+            at += found;
+            match (input[at], input.get(at + 1)) {
+                (b'\r', Some(b'\n')) => return Ok(Some(at + 2)),
+                (b'\r', None) => {
+                    self.cr = true;
+                    return Ok(None);
+                }
+                (0, _) => return Err(Fault::Nul),
+                _ => return Err(Fault::LineEnd),
+            }
+        }
+        Ok(None)
+    }
+
+    fn structured_end(&mut self, mut lexer: Lexer, input: &[u8]) -> Result<Option<usize>, Fault> {
+        let mut at = 0;
+        let mut end = None;
+        while at < input.len() && end.is_none() {
+            if lexer.left() > 0 {
+                at += lexer.skip_in(&input[at..]);
+                continue;
+            }
+            match lexer.feed(input[at])? {
+                Token::Plain(b'\n') if self.cr => end = Some(at + 1),
+                Token::Plain(b'\n') => return Err(Fault::LineEnd),
+                _ if self.cr => return Err(Fault::LineEnd),
+                Token::Plain(b'\r') => self.cr = true,
+                Token::Literal(left) if left > MAX_LINE as u64 => return Err(Fault::TooLong),
+                Token::Plain(_) | Token::Data | Token::Unquoted | Token::Literal(_) => {}
+            }
+            at += 1;
+        }
+        self.lexer = Some(lexer);
+        Ok(end)
+    }
+}
