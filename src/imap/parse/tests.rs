@@ -351,9 +351,15 @@ fn fetches() {
         ("FETCH 1 (BODY.PEEK[1.2.TEXT])", "peek: true, part: [1, 2], text: Text"),
         ("FETCH 1 (BODY[1.MIME])", "text: Mime"),
         ("FETCH 1 BODY[TEXT]<0.4>", "partial: Some((0, 4))"),
-        ("FETCH 1 (BODY.PEEK[HEADER.FIELDS (Date {4}\r\nFrom \"X-A\")])", "HeaderFields([\"Date\", \"From\", \"X-A\"])"),
+        (
+            "FETCH 1 (BODY.PEEK[HEADER.FIELDS (Date {4}\r\nFrom \"X-A\")])",
+            "HeaderFields([\"Date\", \"From\", \"X-A\"])",
+        ),
         ("FETCH 1 BODY.PEEK[2.HEADER.FIELDS.NOT (X)]", "HeaderFieldsNot([\"X\"])"),
-        ("FETCH 1 (RFC822 RFC822.SIZE RFC822.HEADER RFC822.TEXT)", "[Rfc822, Rfc822Size, Rfc822Header, Rfc822Text]"),
+        (
+            "FETCH 1 (RFC822 RFC822.SIZE RFC822.HEADER RFC822.TEXT)",
+            "[Rfc822, Rfc822Size, Rfc822Header, Rfc822Text]",
+        ),
         ("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE 12)", "changed_since: Some(12)"),
         ("FETCH 1 (MODSEQ BODYSTRUCTURE BODY ENVELOPE INTERNALDATE)", "[ModSeq, BodyStructure, Body"),
     ] {
@@ -406,10 +412,14 @@ fn fetches() {
     ] {
         assert!(parse(line).is_err(), "{line}");
     }
-    let Ok(Command::Fetch { fetch, .. }) = parse("FETCH 1 (RFC822 BODY.PEEK[] BODY[] RFC822.HEADER BODY)") else {
+    let Ok(Command::Fetch { fetch, .. }) = parse("FETCH 1 (RFC822 BODY.PEEK[] BODY[] RFC822.HEADER BODY)")
+    else {
         panic!()
     };
-    assert_eq!(fetch.items.iter().map(FetchItem::marks_seen).collect::<Vec<_>>(), [true, false, true, false, false]);
+    assert_eq!(
+        fetch.items.iter().map(FetchItem::marks_seen).collect::<Vec<_>>(),
+        [true, false, true, false, false]
+    );
 }
 
 #[test]
@@ -512,7 +522,8 @@ fn search_limits() {
     let nested = |depth: usize| parse(&format!("SEARCH {}ALL", "NOT ".repeat(depth - 1))).is_ok();
     assert!(nested(MAX_DEPTH));
     assert!(!nested(MAX_DEPTH + 1));
-    let groups = |depth: usize| parse(&format!("SEARCH {}ALL{}", "(".repeat(depth - 1), ")".repeat(depth - 1)));
+    let groups =
+        |depth: usize| parse(&format!("SEARCH {}ALL{}", "(".repeat(depth - 1), ")".repeat(depth - 1)));
     assert!(groups(MAX_DEPTH).is_ok());
     assert!(groups(10_000).is_err());
     let keys = |count: usize| parse(&format!("SEARCH {}", vec!["ALL"; count].join(" "))).is_ok();
@@ -537,7 +548,10 @@ fn head(line: &str) -> String {
 #[test]
 fn append_heads() {
     for (line, words) in [
-        ("APPEND Drafts {5}", "flags: Flags { system: 0, keywords: [] }, date: None, size: 5, synchronising: true"),
+        (
+            "APPEND Drafts {5}",
+            "flags: Flags { system: 0, keywords: [] }, date: None, size: 5, synchronising: true",
+        ),
         ("append \"Sent\" (\\Seen) {5+}", "size: 5, synchronising: false"),
         ("APPEND Sent () {5}", "FolderName(\"Sent\")"),
         ("APPEND Sent (\\Seen $Forwarded) \"21-Nov-2026 19:33:53 +0000\" {5}", "21-Nov-2026 19:33:53 +0000"),
