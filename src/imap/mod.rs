@@ -10,6 +10,9 @@
 
 pub mod capability;
 pub mod command;
+pub mod filter;
+pub mod inventory;
+pub mod list;
 pub mod reply;
 pub mod response;
 pub mod scan;
