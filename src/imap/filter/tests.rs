@@ -66,13 +66,7 @@ fn what_passes_and_what_does_not() {
     let [reader, responder, _] = Role::built_in();
     let (reader, responder) =
         (effective(&reader, ReadState::Shared), effective(&responder, ReadState::Shared));
-    let none = Window {
-        folder: None,
-        opening: false,
-        no_expunge: false,
-        status: None,
-        copy_uid: false,
-    };
+    let none = Window { folder: None, opening: false, no_expunge: false, status: None, copy_uid: false };
     let place = Place::of(FolderClass::Inbox);
     let open = Window { folder: Some(Folder { effective: &responder, place }), ..none };
     let opening = Window { folder: Some(Folder { effective: &reader, place }), opening: true, ..none };
@@ -105,7 +99,11 @@ fn what_passes_and_what_does_not() {
         ("* OK [UIDVALIDITY 4] x\r\n", &open, Err("UidValidity")),
         ("* OK [CLOSED] x\r\n", &opening, Err("text")),
         ("* OK [CLOSED] x\r\n", &open, Err("Closed")),
-        ("* OK [PERMANENTFLAGS (\\Seen \\*)] x\r\n", &opening, Ok("* OK [PERMANENTFLAGS ()] Flags you may change\r\n")),
+        (
+            "* OK [PERMANENTFLAGS (\\Seen \\*)] x\r\n",
+            &opening,
+            Ok("* OK [PERMANENTFLAGS ()] Flags you may change\r\n"),
+        ),
         ("* OK [COPYUID 4 1:2 7,9] x\r\n", &moving, Ok("* OK [COPYUID 4 1:2 7,9] Moved UIDs\r\n")),
         ("* OK [COPYUID 4 1:2 7,9] x\r\n", &open, Err("text")),
         ("* CAPABILITY X\r\n", &open, Err("session")),
@@ -148,16 +146,31 @@ fn fetch_is_written_anew() {
     let condstore = FetchView { condstore: true, ..plain };
     let renamed = FetchView { as_rfc822: true, hide_uid: true, ..plain };
     for (view, input, expected, dropped) in [
-        (plain, "* 1 FETCH (UID 3 FLAGS (\\Seen \\Recent $x))\r\n", "* 1 FETCH (UID 3 FLAGS (\\Seen \\Recent $x))\r\n", 0),
+        (
+            plain,
+            "* 1 FETCH (UID 3 FLAGS (\\Seen \\Recent $x))\r\n",
+            "* 1 FETCH (UID 3 FLAGS (\\Seen \\Recent $x))\r\n",
+            0,
+        ),
         (plain, "* 1 FETCH (FLAGS ())\r\n", "* 1 FETCH (FLAGS ())\r\n", 0),
         (plain, "* 1 FETCH (FLAGS (a% \\Foo b))\r\n", "* 1 FETCH (FLAGS (b))\r\n", 0),
         (plain, "* 1 FETCH (MODSEQ (5))\r\n", "", 1),
         (plain, "* 1 FETCH (MODSEQ (5) UID 4294967295)\r\n", "* 1 FETCH (UID 4294967295)\r\n", 1),
         (condstore, "* 7 FETCH (FLAGS () MODSEQ (50))\r\n", "* 7 FETCH (FLAGS () MODSEQ (50))\r\n", 0),
-        (plain, "* 1 FETCH (X-GM-LABELS (\"Secret\") RFC822.SIZE 10 X-MAILBOX Secret)\r\n", "* 1 FETCH (RFC822.SIZE 10)\r\n", 2),
+        (
+            plain,
+            "* 1 FETCH (X-GM-LABELS (\"Secret\") RFC822.SIZE 10 X-MAILBOX Secret)\r\n",
+            "* 1 FETCH (RFC822.SIZE 10)\r\n",
+            2,
+        ),
         (plain, "* 1 FETCH (X-MAILBOX Secret)\r\n", "", 1),
         (renamed, "* 1 FETCH (BODY[] {3}\r\na)b UID 7)\r\n", "* 1 FETCH (RFC822 {3}\r\na)b)\r\n", 0),
-        (plain, "* 1 FETCH (BODY[1.MIME]<0> \"x\" BODY (\"a\" NIL))\r\n", "* 1 FETCH (BODY[1.MIME]<0> \"x\" BODY (\"a\" NIL))\r\n", 0),
+        (
+            plain,
+            "* 1 FETCH (BODY[1.MIME]<0> \"x\" BODY (\"a\" NIL))\r\n",
+            "* 1 FETCH (BODY[1.MIME]<0> \"x\" BODY (\"a\" NIL))\r\n",
+            0,
+        ),
     ] {
         let mut writer = FetchWriter::new(view);
         assert_eq!(written(input, |event, out| writer.event(event, out)), (expected.to_owned(), dropped));
@@ -172,7 +185,12 @@ fn search_is_written_anew() {
         (false, "* SEARCH 1 2 3\r\n", "* SEARCH 1 2 3\r\n", 0),
         (true, "* SEARCH 1 2 (MODSEQ 9)\r\n", "* SEARCH 1 2 (MODSEQ 9)\r\n", 0),
         (false, "* SEARCH 1 2 (MODSEQ 9)\r\n", "* SEARCH 1 2\r\n", 1),
-        (false, "* ESEARCH (TAG \"P1\") UID ALL 1:3,5 COUNT 4\r\n", "* ESEARCH (TAG \"a.7\") UID ALL 1:3,5 COUNT 4\r\n", 0),
+        (
+            false,
+            "* ESEARCH (TAG \"P1\") UID ALL 1:3,5 COUNT 4\r\n",
+            "* ESEARCH (TAG \"a.7\") UID ALL 1:3,5 COUNT 4\r\n",
+            0,
+        ),
         (false, "* ESEARCH (TAG \"P1\") MODSEQ 7 MIN 1\r\n", "* ESEARCH (TAG \"a.7\") MIN 1\r\n", 1),
         (true, "* ESEARCH (TAG \"P1\") MIN 1 MODSEQ 7\r\n", "* ESEARCH (TAG \"a.7\") MIN 1 MODSEQ 7\r\n", 0),
         (false, "* ESEARCH (TAG \"P2\") MIN 1\r\n", "", 1),
