@@ -11,7 +11,10 @@
 pub mod action;
 pub mod capability;
 pub mod command;
+pub mod filter;
 pub mod frame;
+pub mod inventory;
+pub mod list;
 pub mod parse;
 pub mod reply;
 pub mod response;
