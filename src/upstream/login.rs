@@ -18,6 +18,10 @@ use crate::imap::response::{self, Code, Condition, Response, Status};
 use crate::imap::writer::Housekeeping;
 use crate::types::{Account, Endpoint, Secret, Security};
 
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod tests;
+
 /// Longest wait for NOOP on an idle connection; then a new one is quicker.
 const ALIVE: Duration = Duration::from_secs(2);
 /// Longest wait for UNSELECT or NOOP when a connection is given back.
@@ -168,8 +172,9 @@ async fn enable(connection: &mut Connection, wanted: EnabledSet) -> Result<(), C
     if !(can.has(name) || !qresync && can.has_condstore()) {
         return Err(ConnectError::Protocol("the host does not offer what was to be enabled"));
     }
+    let at_select = !qresync && !can.has("ENABLE");
     connection.enabled = wanted;
-    if !qresync && !can.has("ENABLE") {
+    if at_select {
         return Ok(());
     }
     let answered = connection.command(&Housekeeping::Enable { qresync }).await?;
