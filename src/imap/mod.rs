@@ -9,6 +9,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod capability;
+pub mod action;
 pub mod command;
 pub mod reply;
 pub mod response;

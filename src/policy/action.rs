@@ -1,7 +1,7 @@
 //! What a session asks for, whatever the protocol.
 
 use super::FolderClass;
-use crate::types::{Flags, UidSet};
+use crate::types::Flags;
 
 /// A folder as policy sees it: its class, and whether the client opened it read-only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,8 +64,6 @@ pub enum Action {
     },
     Expunge {
         place: Place,
-        /// UID EXPUNGE's set, resolved; `None` is all that is marked.
-        only: Option<UidSet>,
         /// Upstream has UIDPLUS (RFC 4315).
         uidplus: bool,
     },

@@ -68,7 +68,7 @@ pub enum StepKind {
     Flags,
     /// STORE on `target`; silent unless it is the command itself.
     Store { target: Target, mode: StoreMode, flags: Flags, silent: bool },
-    /// `UID SEARCH DELETED`.
+    /// `UID SEARCH DELETED`, within the command's set if it has one (UID EXPUNGE).
     FindDeleted,
     /// `UID EXPUNGE` of exactly these.
     Remove(UidSet),
@@ -140,7 +140,7 @@ pub(super) enum Plan {
     /// Find the UIDs, MOVE, then take off as after COPY.
     Move { from: Place, strip: Flags },
     /// Find what is marked, then remove what may be removed of it; then `after`.
-    Expunge { place: Place, only: Option<UidSet>, uidplus: bool, after: Option<StepKind> },
+    Expunge { place: Place, uidplus: bool, after: Option<StepKind> },
     /// Take these removing steps, asking again before each; then `after`.
     Removing { place: Place, steps: VecDeque<StepKind>, after: Option<StepKind> },
 }
@@ -171,11 +171,9 @@ impl Plan {
             }
             Action::Copy { to, .. } => Self::Copy { strip: not_permitted(effective, *to) },
             Action::Move { from, to } => Self::Move { from: *from, strip: not_permitted(effective, *to) },
-            Action::Expunge { place, only, uidplus } => {
-                expunge(effective, *place, (only.clone(), *uidplus), None)
-            }
+            Action::Expunge { place, uidplus } => expunge(effective, *place, *uidplus, None),
             Action::Close { place, uidplus } => {
-                expunge(effective, *place, (None, *uidplus), Some(StepKind::Unselect))
+                expunge(effective, *place, *uidplus, Some(StepKind::Unselect))
             }
             Action::Unselect => one(StepKind::Unselect),
             Action::Delete { .. } => one(StepKind::DeleteFolder),
@@ -206,9 +204,9 @@ impl Plan {
                     self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
                 }
             },
-            Self::Expunge { place, only, uidplus, after } => {
+            Self::Expunge { place, uidplus, after } => {
                 let Fact::Deleted(found) = &facts.last else { return run(StepKind::FindDeleted) };
-                let steps = removals(facts, *place, (found, only.as_ref()), *uidplus);
+                let steps = removals(facts, *place, found, *uidplus);
                 let (place, after) = (*place, after.take());
                 self.go_on(Self::Removing { place, steps, after }, facts)
             }
@@ -350,14 +348,9 @@ fn strip_copies(last: &Fact, strip: Flags) -> VecDeque<StepKind> {
     lines(uids).into_iter().map(|uids| StepKind::Strip { uids, flags: strip.clone() }).collect()
 }
 
-fn expunge(
-    effective: &Effective,
-    place: Place,
-    (only, uidplus): (Option<UidSet>, bool),
-    after: Option<StepKind>,
-) -> Plan {
+fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<StepKind>) -> Plan {
     if rights_in(effective, place).has(Rights::EXPUNGE) {
-        return Plan::Expunge { place, only, uidplus, after };
+        return Plan::Expunge { place, uidplus, after };
     }
     Plan::Steps(after.into_iter().collect())
 }
@@ -366,21 +359,13 @@ fn expunge(
 ///
 /// Without UIDPLUS there is only the EXPUNGE that takes everything marked: it serves
 /// somebody who may remove everything, and nobody else (rights.md 4.3, case 1).
-fn removals(
-    facts: &Facts<'_>,
-    place: Place,
-    (found, only): (&UidSet, Option<&UidSet>),
-    uidplus: bool,
-) -> VecDeque<StepKind> {
-    let mut meant = only.map_or_else(|| found.clone(), |only| only.intersect(found));
+fn removals(facts: &Facts<'_>, place: Place, found: &UidSet, uidplus: bool) -> VecDeque<StepKind> {
     let only_own = facts.effective.only_own(place.class);
-    if only_own {
-        meant = meant.intersect(facts.own);
-    }
+    let meant = if only_own { found.intersect(facts.own) } else { found.clone() };
     if uidplus {
         return lines(&meant).into_iter().map(StepKind::Remove).collect();
     }
-    let all = !only_own && !meant.is_empty() && meant == *found;
+    let all = !only_own && !meant.is_empty();
     all.then_some(StepKind::RemoveAll(meant)).into_iter().collect()
 }
 

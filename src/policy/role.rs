@@ -59,6 +59,7 @@ pub struct Role {
 const fn letters(text: &str) -> Rights {
     match Rights::letters(text) {
         Some(rights) => rights,
+        // NOTE(unwrap): called with literals of this file only; its tests call each.
         None => panic!("unknown right letter"),
     }
 }

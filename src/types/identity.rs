@@ -59,7 +59,7 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {}
 
 /// Longest login or short name in octets: a local part of 64, `@`, and a domain of 190.
-pub const MAX_NAME: usize = 255;
+pub(super) const MAX_NAME: usize = 255;
 
 /// Characters that mail hosts and clients give a meaning inside login names:
 /// Dovecot's master user (`*`), Courier's and IMAP's patterns (`%`, `*`), quoting

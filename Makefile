@@ -1,0 +1,36 @@
+# `make demo` shows Mandate at work, `make test` proves it. Both install what they
+# need on Debian 12 and say so; see scripts/deps.
+
+CARGO ?= cargo
+
+.PHONY: build demo test nightly bench lint docs deps
+
+build:
+	$(CARGO) build --locked --release
+
+# A real Dovecot and Postfix with Mandate in front, a short tour, and logins to try.
+# DEMO_ONESHOT=1 ends after the tour.
+demo: deps
+	$(CARGO) build --locked --bin mandate
+	MANDATE_BINARY=$(CURDIR)/target/debug/mandate $(CARGO) run --locked --quiet --example demo
+
+test: deps
+	$(CARGO) test --locked --no-fail-fast
+
+# What takes too long for every change: the tests marked #[ignore = "nightly: ..."].
+nightly: deps
+	$(CARGO) test --locked --release --no-fail-fast -- --include-ignored
+
+# Mandate beside haproxy, same run, same upstream.
+bench: deps
+	$(CARGO) bench --locked
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+deps:
+	@scripts/deps

@@ -1,0 +1,180 @@
+//! From a client command to an act of policy, without a wildcard arm.
+
+use super::command::{Append, Command, FolderArg};
+use crate::policy::{Action, FolderClass, Place};
+use crate::types::{Flags, FolderName};
+
+/// What the session knows when a command leaves the queue.
+pub trait Scene {
+    /// The selected folder, if there is one.
+    fn selected(&self) -> Option<Selected<'_>>;
+    /// The class of a folder that exists and that the user sees; hidden and absent are both `None`.
+    fn class_of(&self, folder: &FolderName) -> Option<FolderClass>;
+    /// The class of the nearest existing folder above; `None` is the top of the hierarchy.
+    fn class_above(&self, folder: &FolderName) -> Option<FolderClass>;
+    /// The same among the folders that the user sees.
+    fn visible_class_above(&self, folder: &FolderName) -> Option<FolderClass>;
+    /// The classes of all folders below, hidden ones too.
+    fn classes_below(&self, folder: &FolderName) -> Vec<FolderClass>;
+    /// Upstream has UIDPLUS (RFC 4315).
+    fn uidplus(&self) -> bool;
+}
+
+/// The selected folder as an act needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Selected<'a> {
+    pub place: Place,
+    /// The keywords that its FLAGS response named.
+    pub known: &'a Flags,
+}
+
+/// What is to be done with a command.
+#[derive(Debug)]
+pub enum Ask {
+    /// Policy decides; upstream may be asked.
+    Act(Action),
+    /// We answer from what we hold; nothing goes upstream.
+    Answer,
+    /// The folder is hidden, absent or not canonically named: one answer for the three.
+    NotFound,
+    /// A target of COPY, MOVE or APPEND that is hidden or absent: the same, with TRYCREATE
+    /// if the user may create folders below `parent` (RFC 3501 §6.3.11).
+    NoTarget { parent: Option<FolderClass> },
+    /// The command belongs to another state (RFC 3501 §3).
+    WrongState,
+}
+
+/// Maps a command of the authenticated and selected states.
+pub fn ask(command: &Command, scene: &dyn Scene) -> Ask {
+    match command {
+        Command::Capability
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Enable(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::MyRights(_)
+        | Command::ListRights { .. } => Ask::Answer,
+        Command::Login { .. } | Command::Authenticate { .. } => Ask::WrongState,
+        Command::Noop | Command::Idle => match scene.selected() {
+            Some(at) => Ask::Act(Action::Poll(at.place)),
+            None => Ask::Answer,
+        },
+        Command::Select(open) => {
+            on(scene, &open.folder, |class| Action::Open(Place { class, read_only: false }))
+        }
+        Command::Examine(open) => {
+            on(scene, &open.folder, |class| Action::Open(Place { class, read_only: true }))
+        }
+        Command::Status { folder, .. } => on(scene, folder, Action::Status),
+        Command::Create { folder, .. } => create(scene, folder),
+        Command::Delete(folder) => delete(scene, folder),
+        Command::Rename { from, to } => rename(scene, from, to),
+        Command::GetAcl(folder) | Command::SetAcl(folder) | Command::DeleteAcl(folder) => {
+            on(scene, folder, |_| Action::Administer)
+        }
+        Command::Append(append) => insert(scene, &append.folder, |class| appending(append, class)),
+        Command::Check
+        | Command::Close
+        | Command::Unselect
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Search { .. }
+        | Command::Fetch { .. }
+        | Command::Store { .. }
+        | Command::Copy { .. }
+        | Command::Move { .. } => match scene.selected() {
+            Some(at) => in_folder(command, at, scene),
+            None => Ask::WrongState,
+        },
+    }
+}
+
+/// Commands of the selected state (RFC 3501 §6.4); any other is in the wrong place here.
+fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
+    let (place, uidplus) = (at.place, scene.uidplus());
+    match command {
+        Command::Check => Ask::Act(Action::Poll(place)),
+        Command::Close => Ask::Act(Action::Close { place, uidplus }),
+        Command::Unselect => Ask::Act(Action::Unselect),
+        Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
+        Command::Search { .. } => Ask::Act(Action::Search(place)),
+        Command::Fetch { fetch, .. } => {
+            let marks_seen = fetch.items.iter().any(super::command::FetchItem::marks_seen);
+            Ask::Act(Action::Fetch { place, marks_seen })
+        }
+        Command::Store { store, .. } => Ask::Act(Action::Store {
+            place,
+            mode: store.mode,
+            flags: store.flags.clone(),
+            known: at.known.clone(),
+            conditional: store.unchanged_since.is_some(),
+        }),
+        Command::Copy { to, .. } => insert(scene, to, |to| Action::Copy { from: place, to }),
+        Command::Move { to, .. } => insert(scene, to, |to| Action::Move { from: place, to }),
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Status { .. }
+        | Command::Append(_)
+        | Command::Idle
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_) => Ask::WrongState,
+    }
+}
+
+fn appending(append: &Append, class: FolderClass) -> Action {
+    Action::Append { class, flags: append.flags.clone() }
+}
+
+fn on(scene: &dyn Scene, folder: &FolderArg, act: impl Fn(FolderClass) -> Action) -> Ask {
+    let class = folder.as_ref().ok().and_then(|folder| scene.class_of(folder));
+    class.map_or(Ask::NotFound, |class| Ask::Act(act(class)))
+}
+
+fn insert(scene: &dyn Scene, folder: &FolderArg, act: impl Fn(FolderClass) -> Action) -> Ask {
+    let Ok(folder) = folder else { return Ask::NotFound };
+    match scene.class_of(folder) {
+        Some(class) => Ask::Act(act(class)),
+        None => Ask::NoTarget { parent: scene.visible_class_above(folder) },
+    }
+}
+
+/// CREATE asks for the parent alone: what lies at the name itself, hidden or not, is found
+/// out afterwards, by those who may create there (invariant 11's one exception).
+fn create(scene: &dyn Scene, folder: &FolderArg) -> Ask {
+    let Ok(folder) = folder else { return Ask::NotFound };
+    Ask::Act(Action::Create { parent: scene.class_above(folder) })
+}
+
+fn delete(scene: &dyn Scene, folder: &FolderArg) -> Ask {
+    let Ok(name) = folder else { return Ask::NotFound };
+    let hides_below = scene.classes_below(name).contains(&FolderClass::Hidden);
+    on(scene, folder, |class| Action::Delete { class, hides_below })
+}
+
+fn rename(scene: &dyn Scene, from: &FolderArg, to: &FolderArg) -> Ask {
+    let (Ok(name), Ok(target)) = (from, to) else { return Ask::NotFound };
+    let (below, parent) = (scene.classes_below(name), scene.class_above(target));
+    on(scene, from, |class| Action::Rename { class, below: below.clone(), parent })
+}

@@ -1,0 +1,252 @@
+//! The policy's truth table: role × read state × folder class × action, one line a case.
+//!
+//! `tests/policy/truth.txt` was written from docs/rights.md, not from the code. Each line
+//! says which upstream steps a permit yields, or `deny` and what is missing. Every
+//! combination must be there exactly once.
+//!
+//! The scene: messages 1 and 2 (UIDs 11 and 12) are meant and marked `\Deleted`; 12 is the
+//! user's own draft; copies get UID 21.
+
+use std::collections::BTreeMap;
+
+use mandate::policy::{
+    Action, Decision, Effective, Fact, Facts, FolderClass, Next, Place, ReadState, Reason, Role, StepKind,
+    StoreMode, Target, decide,
+};
+use mandate::types::{Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
+
+const NOW: Timestamp = Timestamp(1_000);
+
+#[test]
+fn the_truth_table_holds() {
+    let text = include_str!("policy/truth.txt");
+    let mut table = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (case, answer) = line.split_once(" : ").unwrap_or_else(|| panic!("no answer in {line:?}"));
+        let case: Vec<&str> = case.split_whitespace().collect();
+        assert!(table.insert(case.join(" "), answer.trim()).is_none(), "twice: {line}");
+    }
+    let mut wrong = Vec::new();
+    for role in Role::built_in() {
+        for read_state in [ReadState::Shared, ReadState::Personal] {
+            for class in FolderClass::ALL {
+                for (name, action) in actions(class) {
+                    let state = if read_state == ReadState::Shared { "shared" } else { "personal" };
+                    let case = format!("{} {state} {class} {name}", role.name);
+                    let said = answer(&effective(&role, read_state), &action);
+                    match table.remove(&case) {
+                        Some(expected) if expected == said => {}
+                        expected => wrong.push(format!("{case} : {said}   (table: {expected:?})")),
+                    }
+                }
+            }
+        }
+    }
+    wrong.extend(table.keys().map(|case| format!("no such case: {case}")));
+    assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn rights_that_ended_are_undecided() {
+    let mut effective = effective(&Role::manager(), ReadState::Shared);
+    effective.good_until = Some(NOW);
+    assert!(matches!(decide(&effective, &Action::Submit, NOW), Decision::Undecided(_)));
+    assert!(matches!(decide(&effective, &Action::Submit, NOW.plus_millis(-1)), Decision::Permit(_)));
+}
+
+#[test]
+fn a_removing_step_asks_the_rights_of_its_moment() {
+    let (manager, reader) =
+        (effective(&Role::manager(), ReadState::Shared), effective(&Role::reader(), ReadState::Shared));
+    for action in [
+        Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true },
+        Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: false },
+        Action::Move { from: Place::of(FolderClass::Inbox), to: FolderClass::Trash },
+    ] {
+        let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!("{action:?}") };
+        let own = UidSet::new();
+        let facts = |last, effective| Facts { last, effective, own: &own, by_uid: true };
+        let Next::Run(step) = permit.next(&facts(Fact::Start, &manager)) else { panic!("{action:?}") };
+        assert!(!step.removes());
+        let Next::Refuse(denial) = permit.next(&facts(found(step.kind()), &reader)) else {
+            panic!("{action:?}")
+        };
+        assert_eq!(denial.reason, Reason::Withdrawn);
+    }
+}
+
+#[test]
+fn several_grants_give_their_union() {
+    let (reader, manager) = (Role::reader(), Role::responder());
+    let grants = [(GrantId(1), &reader), (GrantId(2), &manager)];
+    let both = union(grants.into_iter(), ReadState::Shared).unwrap();
+    assert_eq!(both.role_text(), "reader+responder");
+    assert_eq!(both.rights_on(FolderClass::Inbox).to_string(), "lrswp");
+    assert!(union(std::iter::empty(), ReadState::Shared).is_none());
+}
+
+/// Every action that concerns a folder of this class, by the table's name for it.
+fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
+    let place = Place::of(class);
+    let read_only = Place { class, read_only: true };
+    let inbox = Place::of(FolderClass::Inbox);
+    let store = |mode, names: &[&str]| Action::Store {
+        place,
+        mode,
+        flags: flags(names),
+        known: flags(&["$Label1"]),
+        conditional: false,
+    };
+    use StoreMode::{Add, Remove, Replace};
+    vec![
+        ("open", Action::Open(place)),
+        ("examine", Action::Open(read_only)),
+        ("status", Action::Status(class)),
+        ("poll", Action::Poll(place)),
+        ("fetch", Action::Fetch { place, marks_seen: false }),
+        ("fetch-body", Action::Fetch { place, marks_seen: true }),
+        ("fetch-body-ro", Action::Fetch { place: read_only, marks_seen: true }),
+        ("search", Action::Search(place)),
+        ("+seen", store(Add, &["\\Seen"])),
+        ("-seen", store(Remove, &["\\Seen"])),
+        ("+flagged", store(Add, &["\\Flagged"])),
+        ("+label", store(Add, &["$Label1"])),
+        ("+deleted", store(Add, &["\\Deleted"])),
+        ("-deleted", store(Remove, &["\\Deleted"])),
+        ("+seen+deleted", store(Add, &["\\Seen", "\\Deleted"])),
+        ("=flagged", store(Replace, &["\\Flagged"])),
+        ("=deleted", store(Replace, &["\\Deleted"])),
+        (
+            "+seen-ro",
+            Action::Store {
+                place: read_only,
+                mode: Add,
+                flags: flags(&["\\Seen"]),
+                known: Flags::default(),
+                conditional: false,
+            },
+        ),
+        (
+            "=flagged-if",
+            Action::Store {
+                place,
+                mode: Replace,
+                flags: flags(&["\\Flagged"]),
+                known: flags(&["$Label1"]),
+                conditional: true,
+            },
+        ),
+        ("append", Action::Append { class, flags: flags(&["\\Seen", "\\Deleted", "\\Draft"]) }),
+        ("copy-in", Action::Copy { from: inbox, to: class }),
+        ("copy-out", Action::Copy { from: place, to: FolderClass::Drafts }),
+        ("move-in", Action::Move { from: inbox, to: class }),
+        ("move-out", Action::Move { from: place, to: FolderClass::Sent }),
+        ("move-out-ro", Action::Move { from: read_only, to: FolderClass::Sent }),
+        ("expunge", Action::Expunge { place, uidplus: true }),
+        ("expunge-old", Action::Expunge { place, uidplus: false }),
+        ("expunge-ro", Action::Expunge { place: read_only, uidplus: true }),
+        ("close", Action::Close { place, uidplus: true }),
+        ("unselect", Action::Unselect),
+        ("create-below", Action::Create { parent: Some(class) }),
+        ("create-top", Action::Create { parent: None }),
+        ("delete", Action::Delete { class, hides_below: false }),
+        ("delete-hiding", Action::Delete { class, hides_below: true }),
+        ("rename", Action::Rename { class, below: vec![FolderClass::Ordinary], parent: None }),
+        ("rename-with-sent", Action::Rename { class, below: vec![FolderClass::Sent], parent: None }),
+        ("rename-into-trash", Action::Rename { class, below: vec![], parent: Some(FolderClass::Trash) }),
+        ("administer", Action::Administer),
+        ("submit", Action::Submit),
+    ]
+}
+
+/// Runs the whole plan and writes its steps down.
+fn answer(effective: &Effective, action: &Action) -> String {
+    let mut permit = match decide(effective, action, NOW) {
+        Decision::Permit(permit) => permit,
+        Decision::Deny(denial) => return format!("deny {}", reason(denial.reason)),
+        Decision::Undecided(doubt) => return format!("undecided {doubt:?}"),
+    };
+    let own = UidSet::range(12, 12);
+    let (mut last, mut steps) = (Fact::Start, Vec::new());
+    loop {
+        match permit.next(&Facts { last, effective, own: &own, by_uid: false }) {
+            Next::Run(step) => {
+                last = found(step.kind());
+                steps.push(describe(step.kind()));
+            }
+            Next::Refuse(denial) => {
+                steps.push(format!("deny {}", reason(denial.reason)));
+                break;
+            }
+            Next::Done => break,
+        }
+    }
+    if steps.is_empty() { "nothing".into() } else { steps.join("; ") }
+}
+
+fn found(step: &StepKind) -> Fact {
+    match step {
+        StepKind::Uids => Fact::Numbers(vec![(1, 11), (2, 12)]),
+        StepKind::FindDeleted => Fact::Deleted(UidSet::range(11, 12)),
+        StepKind::Copy | StepKind::Move { .. } => Fact::Copied(Some(UidSet::range(21, 21))),
+        _ => Fact::Done,
+    }
+}
+
+fn reason(reason: Reason) -> String {
+    match reason {
+        Reason::Right(rights) => rights.to_string(),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+fn describe(step: &StepKind) -> String {
+    match step {
+        StepKind::Carry => "carry".into(),
+        StepKind::Open { read_only } => if *read_only { "examine" } else { "select" }.into(),
+        StepKind::Fetch { peek } => if *peek { "fetch peek" } else { "fetch" }.into(),
+        StepKind::Uids => "uids".into(),
+        StepKind::Flags => "flags".into(),
+        StepKind::Store { target, mode, flags, silent } => {
+            let sign = match mode {
+                StoreMode::Add => "+",
+                StoreMode::Remove => "-",
+                StoreMode::Replace => "=",
+            };
+            let set = match target {
+                Target::Asked => "asked".into(),
+                Target::Numbers(set) => set.to_string(),
+            };
+            let silent = if *silent { " silent" } else { "" };
+            format!("store {set} {sign}({flags}){silent}")
+        }
+        StepKind::FindDeleted => "find".into(),
+        StepKind::Remove(uids) => format!("remove {uids}"),
+        StepKind::RemoveAll(uids) => format!("expunge {uids}"),
+        StepKind::Append { flags } => format!("append ({flags})"),
+        StepKind::Copy => "copy".into(),
+        StepKind::Move { uids, exact } => format!("move {uids}{}", if *exact { " exact" } else { "" }),
+        StepKind::Strip { uids, flags } => format!("strip {uids} ({flags})"),
+        StepKind::DeleteFolder => "delete".into(),
+        StepKind::Unselect => "unselect".into(),
+        StepKind::Submit => "submit".into(),
+    }
+}
+
+fn flags(names: &[&str]) -> Flags {
+    names.iter().map(|name| Flag::parse(name).expect("a flag")).collect()
+}
+
+fn effective(role: &Role, read_state: ReadState) -> Effective {
+    union([(GrantId(1), role)].into_iter(), read_state).expect("one grant")
+}
+
+fn union<'a>(grants: impl Iterator<Item = (GrantId, &'a Role)>, read_state: ReadState) -> Option<Effective> {
+    Effective::union(
+        (UserId(1), LoginName::parse("alice@example.org").unwrap()),
+        (MailboxId(1), Address::parse("support@example.org").unwrap()),
+        grants,
+        (read_state, false),
+        None,
+    )
+}
