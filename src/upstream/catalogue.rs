@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{ANSWER, Answered, Connection};
 use super::error::{CommandError, LeaseError};
 use super::pool::Pools;
 use super::status::{Ask, Board, Reply, StatusValues};
 use super::target::Target;
 use crate::imap::command::StatusItem;
 use crate::imap::inventory::Inventory;
+use crate::imap::response::Response;
 use crate::imap::writer::Housekeeping;
 use crate::types::{FolderName, MailboxId, UidValidity};
 
@@ -50,6 +51,35 @@ pub struct Snapshot {
     pub inventory: Arc<Inventory>,
     /// Of the folders that were opened or asked about so far.
     pub uid_validity: Arc<HashMap<FolderName, UidValidity>>,
+}
+
+/// Every mailbox's catalogue.
+pub struct Catalogues {
+    pools: Arc<Pools>,
+    known: Mutex<HashMap<MailboxId, Arc<Catalogue>>>,
+}
+
+impl Catalogues {
+    pub fn new(pools: Arc<Pools>) -> Self {
+        Self { pools, known: Mutex::default() }
+    }
+
+    /// The mailbox's catalogue, by the newest target seen.
+    pub fn of(&self, target: &Target) -> Arc<Catalogue> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let catalogue = known
+            .entry(target.mailbox)
+            .or_insert_with(|| Catalogue::new(self.pools.clone(), target.clone()))
+            .clone();
+        drop(known);
+        catalogue.follow(target);
+        catalogue
+    }
+
+    /// The mailbox is gone.
+    pub fn forget(&self, mailbox: MailboxId) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&mailbox);
+    }
 }
 
 /// One mailbox's folders, shared by all its users.
@@ -284,10 +314,30 @@ impl Drop for GiveUp<'_> {
     }
 }
 
+/// Lists every folder, with special uses where the host tells them on request.
+async fn take_inventory(connection: &mut Connection, deadline: Instant) -> Result<Inventory, CommandError> {
+    let can = connection.capabilities();
+    let special_use = can.has("SPECIAL-USE") && can.has("LIST-EXTENDED");
+    let deadline = deadline.min(Instant::now() + ANSWER);
+    let answered = connection.command_by(&Housekeeping::Inventory { special_use }, deadline).await?;
+    if !answered.is_ok() {
+        return Err(CommandError::Protocol("the host refuses to list its folders"));
+    }
+    let listed = |response| match response {
+        Response::List(listed) => Some(listed),
+        _ => None,
+    };
+    let inventory = Inventory::build(answered.responses().filter_map(listed));
+    if inventory.excluded > 0 {
+        tracing::debug!(excluded = inventory.excluded, "folder names without a canonical form were left out");
+    }
+    Ok(inventory)
+}
+
 /// Sends a batch of STATUS and puts the answers on the board.
 async fn ask(connection: &mut Connection, board: &Board, batch: &[Ask]) -> Result<(), CommandError> {
-    let command = |ask: &'_ Ask| Housekeeping::Status { folder: &ask.folder, items: &ask.items };
-    let commands: Vec<_> = batch.iter().map(command).collect();
+    let status = batch.iter().map(|ask| Housekeeping::Status { folder: &ask.folder, items: &ask.items });
+    let commands: Vec<_> = status.collect();
     let answered = connection.commands_by(&commands, Instant::now() + STATUS).await?;
     let told = |name: &[u8]| {
         let mut responses = answered.iter().flat_map(Answered::responses);

@@ -2,7 +2,10 @@
 //!
 //! Knows mailboxes, not users or grants: whoever holds a [`Lease`] has been permitted
 //! elsewhere. A [`Connection`] leaves this module logged in, with nothing selected;
-//! [`Pools`] decides who may have one.
+//! [`Pools`] decides who may have one, a [`Catalogue`] knows a mailbox's folders, and
+//! [`smtp`] hands mail in.
+
+mod catalogue;
 mod connect;
 mod connection;
 mod error;
@@ -14,8 +17,10 @@ mod target;
 #[cfg(test)]
 mod testing;
 
+pub use catalogue::{Catalogue, Catalogues, Snapshot};
 pub use connect::{ConnectSettings, Connector};
 pub use connection::{Answered, Connection};
 pub use error::{CommandError, ConnectError, LeaseError};
 pub use pool::{Host, Lease, Pools, Settings as PoolSettings};
+pub use status::StatusValues;
 pub use target::{EnabledSet, Target};
