@@ -3,6 +3,7 @@
 //! A connection's way through the modules, lowest layer first; imports point strictly down.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod imap;
 pub mod net;
 pub mod policy;
@@ -12,16 +13,3 @@ pub mod store;
 pub mod telemetry;
 pub mod types;
 pub mod upstream;
-pub mod telemetry {
-    pub struct Quoted<'a>(&'a [u8]);
-    impl<'a> Quoted<'a> {
-        pub fn new<T: AsRef<[u8]> + ?Sized>(text: &'a T) -> Self {
-            Self(text.as_ref())
-        }
-    }
-    impl std::fmt::Display for Quoted<'_> {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write!(f, "{:?}", String::from_utf8_lossy(self.0))
-        }
-    }
-}
