@@ -7,6 +7,7 @@ pub mod auth;
 pub mod imap;
 pub mod net;
 pub mod policy;
+pub mod proxy;
 pub mod sasl;
 pub mod smtp;
 pub mod store;

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::client::Client;
 use super::ended::Ended;
@@ -22,6 +23,9 @@ const DIRECT: usize = 8 * 1024;
 
 /// Output that is queued before it is written.
 const QUEUED: usize = 32 * 1024;
+
+/// How long a command that changes something is waited for after its session has ended.
+const READ_OUT: Duration = Duration::from_secs(60);
 
 /// What the client sees of the answer to a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,6 +53,8 @@ pub(super) struct Found {
     pub(super) permanent: bool,
     /// SELECT's data for the client, held until upstream says OK.
     pub(super) held: Vec<u8>,
+    /// How the command ended upstream, where the session ended before it.
+    pub(super) ended: Option<Condition>,
 }
 
 /// The tagged answer.
@@ -235,6 +241,37 @@ async fn pass(wire: &mut Wire, octets: &[u8]) -> Result<(), Ended> {
         rest = &rest[taken..];
     }
     Ok(())
+}
+
+/// Reads a command's answer to its end for nobody but the journal: the client is gone.
+/// `None` if upstream does not end it in a minute.
+pub(super) async fn read_out(up: &mut Connection, ours: &Tag) -> Option<Condition> {
+    let read = async {
+        loop {
+            let (used, event) = up.scanner.next(up.wire.buffered());
+            let (mut ended, mut dry) = (None, false);
+            match event {
+                Event::More => dry = true,
+                Event::Fault(_) => return None,
+                Event::Line(line) => {
+                    if let Ok(Response::Tagged { tag, status }) = response::parse(line)
+                        && tag == *ours
+                    {
+                        ended = Some(status.condition);
+                    }
+                }
+                _ => {}
+            }
+            up.wire.consume(used);
+            if ended.is_some() {
+                return ended;
+            }
+            if dry && !matches!(up.wire.fill().await, Ok(1..)) {
+                return None;
+            }
+        }
+    };
+    tokio::time::timeout(READ_OUT, read).await.ok().flatten()
 }
 
 /// Makes client data of FETCH and SEARCH answers, or facts for us.

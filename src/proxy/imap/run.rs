@@ -2,7 +2,7 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
-use super::session::{Selected, Session};
+use super::session::Session;
 use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
@@ -137,14 +137,14 @@ impl Session {
             StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
             _ => self.step(tag, command, step, found).await,
         };
-        let outcome = super::record::outcome(&taken);
+        let outcome = super::record::outcome(&taken, found);
         match (intent, act) {
             (Some(intent), _) => self.recorder.outcome(intent, outcome, found).await?,
             (None, Some(act)) => self.recorder.change(&effective, act, outcome, found).await?,
             (None, None) => {}
         }
         if outcome == crate::telemetry::Outcome::Done {
-            self.keep_drafts(step, command, found).await?;
+            self.keep_drafts(step, command, found).await;
         }
         taken
     }
@@ -211,8 +211,13 @@ impl Session {
         (outgoing, ours): (&Outgoing, &Tag),
         found: &mut Found,
     ) -> Result<Answer, Ended> {
+        self.exchanging(tag, manner)?.run(outgoing, ours, found).await
+    }
+
+    /// The two connections, for one step.
+    pub(super) fn exchanging<'s>(&'s mut self, tag: &'s Tag, manner: Manner) -> Result<Exchange<'s>, Ended> {
         let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
-        let mut exchange = Exchange {
+        Ok(Exchange {
             client: &mut self.client,
             watch: &mut self.watch,
             up: lease,
@@ -220,11 +225,10 @@ impl Session {
             counters: &self.services.counters,
             tag,
             manner,
-        };
-        exchange.run(outgoing, ours, found).await
+        })
     }
 
-    fn manner(&self, step: &Step, command: &Command) -> Manner {
+    pub(super) fn manner(&self, step: &Step, command: &Command) -> Manner {
         let by_uid = numbers_by_uid(command);
         let show = match step.kind() {
             _ if matches!(command, Command::Close) => Show::Nothing,
@@ -321,7 +325,7 @@ impl Session {
     }
 
     /// Remembers what the user has put into Drafts, forgets what has left it.
-    async fn keep_drafts(&mut self, step: &Step, command: &Command, found: &Found) -> Result<(), Ended> {
+    pub(super) async fn keep_drafts(&mut self, step: &Step, command: &Command, found: &Found) {
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
         let store = &self.services.store;
@@ -343,7 +347,6 @@ impl Session {
             tracing::error!(%error, "own drafts cannot be recorded");
         }
         self.changed_folders(step, command);
-        Ok(())
     }
 
     /// STATUS values that others share are out of date.

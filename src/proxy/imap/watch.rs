@@ -105,6 +105,11 @@ impl Watch {
         self.uses[1] = folder.map(|folder| (folder, Rights::INSERT));
     }
 
+    /// A message is being stored: its octets are under way.
+    pub(super) fn is_appending(&self) -> bool {
+        self.uses[1].is_some()
+    }
+
     /// Whether the rights have changed since the client was last told.
     pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
