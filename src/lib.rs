@@ -3,6 +3,7 @@
 //! A connection's way through the modules, lowest layer first; imports point strictly down.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod imap;
 pub mod net;
 pub mod policy;
