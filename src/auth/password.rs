@@ -126,7 +126,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub fn new(settings: &HashSettings) -> Result<Self, PasswordError> {
+    pub(super) fn new(settings: &HashSettings) -> Result<Self, PasswordError> {
         let argon2 = argon2(settings)?;
         let nobodys = super::keyed::random_key()
             .map_err(|_| PasswordError::Settings("the system gives no random numbers".to_owned()))?;
@@ -142,13 +142,17 @@ impl Verifier {
 
     /// From here on everything is [`QueueFull`]: shows what needs no hashing.
     #[cfg(test)]
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.admitted.close();
     }
 
     /// Is it the password? Without a hash: no, and as late. Goes on to its end in the
     /// background if the caller gives up.
-    pub async fn verify(&self, password: &Secret, hash: Option<&PasswordHash>) -> Result<bool, QueueFull> {
+    pub(super) async fn verify(
+        &self,
+        password: &Secret,
+        hash: Option<&PasswordHash>,
+    ) -> Result<bool, QueueFull> {
         let admitted = match self.admitted.clone().try_acquire_owned() {
             Ok(place) => place,
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => return Err(QueueFull),
