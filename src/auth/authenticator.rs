@@ -100,16 +100,23 @@ pub enum Why {
     AppPassword,
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Why {
+    /// For the journal and the counters.
+    pub fn label(self) -> &'static str {
+        match self {
             Self::UnknownUser => "unknown user",
             Self::Disabled => "disabled",
             Self::WrongPassword => "wrong password",
             Self::Repeated => "wrong password, again",
             Self::NoReading => "login name without a reading",
             Self::AppPassword => "app password",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
     }
 }
 

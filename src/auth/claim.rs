@@ -44,6 +44,12 @@ impl TryFrom<char> for LoginSeparator {
     }
 }
 
+impl fmt::Display for LoginSeparator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// A login name taken apart; nobody has checked yet whether such a user or mailbox exists.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Claim {

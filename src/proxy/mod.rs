@@ -6,12 +6,15 @@
 
 mod clock;
 pub mod imap;
+mod targets;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Instrument as _;
+
+pub use targets::Targets;
 
 use crate::net::{Acceptor, Draining, Incoming, Wire};
 use crate::telemetry::{Counter, Counters, SessionId};

@@ -136,10 +136,12 @@ impl Session {
         while left > 0 {
             if self.client.wire.buffered().is_empty() {
                 let fill = self.client.fill();
-                self.watch.unless_lost(Waiting::Rest, fill).await.and_then(|filled| filled).inspect_err(|_| {
-                    // Cut off in the middle of a literal: upstream must not take it for whole.
-                    self.lease = None;
-                })?;
+                self.watch.unless_lost(Waiting::Rest, fill).await.and_then(|filled| filled).inspect_err(
+                    |_| {
+                        // Cut off in the middle of a literal: upstream must not take it for whole.
+                        self.lease = None;
+                    },
+                )?;
             }
             let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
             let octets = self.client.wire.buffered();

@@ -39,7 +39,13 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(wire: Wire) -> Self {
-        Self { wire, framer: Framer::new(Limits::before_login()), bad: 0, max_bad: MAX_BAD_BEFORE_LOGIN, said_farewell: false }
+        Self {
+            wire,
+            framer: Framer::new(Limits::before_login()),
+            bad: 0,
+            max_bad: MAX_BAD_BEFORE_LOGIN,
+            said_farewell: false,
+        }
     }
 
     /// From here on the client is somebody: larger commands, more patience.
@@ -215,7 +221,9 @@ impl Client {
                 let code = "BADCHARSET (US-ASCII UTF-8)";
                 let tag = bad.tag.as_ref();
                 let out = self.wire.out();
-                tag.inspect(|tag| reply::tagged(out, tag, Outcome::No, code, "This charset is not supported"));
+                tag.inspect(|tag| {
+                    reply::tagged(out, tag, Outcome::No, code, "This charset is not supported")
+                });
             }
             parse::BadKind::Unknown | parse::BadKind::Syntax => {
                 self.bad(bad.tag.as_ref(), bad.why);

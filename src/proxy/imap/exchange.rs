@@ -9,7 +9,7 @@ use super::ended::Ended;
 use super::session::Selected;
 use super::watch::{Waiting, Watch};
 use crate::imap::command::Tag;
-use crate::imap::filter::{self, FetchWriter, SearchWriter, Window};
+use crate::imap::filter::{self, FetchView, FetchWriter, SearchWriter, Window};
 use crate::imap::response::{self, Code, Condition, Response, Status};
 use crate::imap::scan::{Event, Numbers};
 use crate::imap::writer::Outgoing;
@@ -291,10 +291,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(manner: Manner, ours: &'a Tag, client: &'a Tag) -> Self {
-        let mut fetch = FetchWriter::new(manner.condstore);
-        fetch.as_rfc822 = manner.as_rfc822;
-        fetch.as_rfc822_text = manner.as_rfc822_text;
-        fetch.hide_uid = manner.show == Show::Changes && !manner.by_uid;
+        let fetch = FetchWriter::new(FetchView {
+            condstore: manner.condstore,
+            as_rfc822: manner.as_rfc822,
+            as_rfc822_text: manner.as_rfc822_text,
+            hide_uid: manner.show == Show::Changes && !manner.by_uid,
+        });
         Self {
             manner,
             fetch,
@@ -431,7 +433,11 @@ impl Lines<'_> {
         let Ok(response) = response::parse(line) else {
             // An untagged line that makes no sense is data that nobody may see.
             let untagged = line.starts_with(b"* ");
-            return if untagged { Ok(Read { dropped: true, ..Read::default() }) } else { Err(Ended::UpstreamUnparseable) };
+            return if untagged {
+                Ok(Read { dropped: true, ..Read::default() })
+            } else {
+                Err(Ended::UpstreamUnparseable)
+            };
         };
         match &response {
             Response::Tagged { tag, status } if tag == ours => Ok(self.tagged(status)),
@@ -466,7 +472,9 @@ impl Lines<'_> {
                 self.manner.tells_uids.then(copied)
             }
             Some(Code::Modified(set)) => Some(format!("MODIFIED {set}")),
-            Some(Code::HighestModSeq(value)) if self.manner.condstore => Some(format!("HIGHESTMODSEQ {value}")),
+            Some(Code::HighestModSeq(value)) if self.manner.condstore => {
+                Some(format!("HIGHESTMODSEQ {value}"))
+            }
             Some(Code::OverQuota) => Some("OVERQUOTA".to_owned()),
             Some(Code::AlreadyExists) => Some("ALREADYEXISTS".to_owned()),
             Some(Code::InUse) => Some("INUSE".to_owned()),
@@ -519,7 +527,6 @@ impl Lines<'_> {
             folder,
             opening: self.manner.opening,
             no_expunge: self.manner.no_expunge,
-            condstore: self.manner.condstore,
             status: None,
             copy_uid: self.manner.tells_uids,
         };

@@ -22,10 +22,16 @@ const REFRESH: Duration = Duration::from_secs(10);
 
 impl Session {
     /// STATUS: values that all users of the mailbox share for a moment.
-    pub(super) async fn status(&mut self, tag: &Tag, folder: &FolderArg, items: &[StatusItem]) -> Result<(), Ended> {
+    pub(super) async fn status(
+        &mut self,
+        tag: &Tag,
+        folder: &FolderArg,
+        items: &[StatusItem],
+    ) -> Result<(), Ended> {
         let entry = folder.as_ref().ok().and_then(|name| self.folders.inventory.find(name));
         let Some(entry) = entry else { return Ok(self.unavailable(tag)) };
-        self.condstore |= items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
+        self.condstore |=
+            items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
         let (wire, client) = (entry.wire.clone(), entry.name.to_wire());
         let Some(data) = self.status_values(&wire, items).await? else { return Ok(self.unavailable(tag)) };
         let out = self.client.wire.out();
@@ -108,7 +114,10 @@ impl Session {
     async fn folders_changed(&mut self, command: &Command) {
         if let Command::Rename { from: Ok(from), to: Ok(to) } = command {
             let (old, new) = (from.clone(), to.clone());
-            let moved = self.services.store.update_mailbox(self.mailbox.id, move |mailbox| mailbox.move_pins(&old, &new));
+            let moved = self
+                .services
+                .store
+                .update_mailbox(self.mailbox.id, move |mailbox| mailbox.move_pins(&old, &new));
             if let Err(error) = moved.await {
                 tracing::error!(%error, "the pinned classes of a renamed folder cannot be moved");
             }
@@ -135,19 +144,21 @@ impl Session {
     pub(super) async fn strip(&mut self, command: &Command, step: &Step) -> Result<Answer, Ended> {
         let failed = Ok(Answer { condition: Condition::No, code: None });
         let wire = super::record::target(command).and_then(|name| self.folders.inventory.find(name));
-        let (Some(wire), Ok(target)) = (wire.map(|entry| entry.wire.clone()), self.services.target(self.mailbox.id))
+        let (Some(wire), Ok(target)) =
+            (wire.map(|entry| entry.wire.clone()), self.services.target(self.mailbox.id))
         else {
             return failed;
         };
-        let Ok(mut lease) = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH).await else {
+        let Ok(mut lease) = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH).await
+        else {
             tracing::warn!("flags stay on copies: no upstream connection");
             return failed;
         };
+        let tags = [lease.tag(), lease.tag()];
+        let Some(commands) = writer::strip(step, &wire, [&tags[0], &tags[1]]) else { return failed };
         lease.set_selected(true);
-        for write in [writer::select_for_strip, writer::strip] {
-            let tag = lease.tag();
-            let Some(outgoing) = write(step, &wire, &tag) else { return failed };
-            match lease.perform(&outgoing, &tag, Instant::now() + REFRESH).await {
+        for (outgoing, tag) in commands.iter().zip(&tags) {
+            match lease.perform(outgoing, tag, Instant::now() + REFRESH).await {
                 Ok(answered) if answered.is_ok() => {}
                 Ok(_) | Err(_) => {
                     tracing::warn!("flags stay on copies: the mail host refused");
@@ -170,7 +181,12 @@ fn new_name(command: &Command) -> Option<&FolderName> {
 }
 
 /// What a folder is called after `from` became `to`; `None` if it is neither that nor below it.
-fn renamed(name: &FolderName, from: &FolderName, to: &FolderName, separator: Separator) -> Option<FolderName> {
+fn renamed(
+    name: &FolderName,
+    from: &FolderName,
+    to: &FolderName,
+    separator: Separator,
+) -> Option<FolderName> {
     if name == from {
         return Some(to.clone());
     }

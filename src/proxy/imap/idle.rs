@@ -43,7 +43,12 @@ enum Woke {
 
 impl Session {
     /// IDLE on the open folder.
-    pub(super) async fn idle(&mut self, tag: &Tag, command: &Command, mut permit: Permit) -> Result<(), Ended> {
+    pub(super) async fn idle(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        mut permit: Permit,
+    ) -> Result<(), Ended> {
         let own = UidSet::new();
         let facts = Facts { last: Fact::Start, effective: self.watch.effective(), own: &own, by_uid: true };
         let Next::Run(step) = permit.next(&facts) else { return Ok(()) };

@@ -46,7 +46,8 @@ impl Session {
 
     /// Upstream cannot be reached: temporary, and the session goes on.
     pub(super) fn unavailable(&mut self, tag: &Tag) {
-        let text = format!("The mail host of {} cannot be reached; please try again later", self.mailbox.address);
+        let text =
+            format!("The mail host of {} cannot be reached; please try again later", self.mailbox.address);
         reply::tagged(self.client.wire.out(), tag, Outcome::No, "UNAVAILABLE", &text);
     }
 

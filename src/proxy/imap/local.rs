@@ -19,7 +19,11 @@ impl Session {
     /// Answers a command that [`crate::imap::action::ask`] leaves to us.
     pub(super) async fn answer(&mut self, tag: &Tag, command: Command) -> Result<(), Ended> {
         let done = match &command {
-            Command::Capability => Ok(reply::capability(self.client.wire.out(), &self.capabilities())),
+            Command::Capability => {
+                let list = self.capabilities();
+                reply::capability(self.client.wire.out(), &list);
+                Ok(())
+            }
             Command::Noop => Ok(()),
             Command::Logout => {
                 reply::bye(self.client.wire.out(), "", "Logging out");
@@ -106,7 +110,8 @@ impl Session {
 
     /// LIST-STATUS (RFC 5819): what upstream does not tell in time is left out, never invented.
     async fn list_status(&mut self, folders: Vec<FolderName>, items: &[StatusItem]) -> Result<(), Ended> {
-        self.condstore |= items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
+        self.condstore |=
+            items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
         let readable = |name: &FolderName| {
             let class = self.watch.class_of(name);
             let status = Action::Status(class);
@@ -205,7 +210,8 @@ impl Session {
 /// clients take the first they see.
 fn is_pinned(view: &super::scene::View<'_>, folder: &FolderName) -> bool {
     let mailbox = view.snapshot.mailbox(view.mailbox);
-    mailbox.is_some_and(|mailbox| mailbox.pin(folder).is_some()) || view.class_of(folder) == Some(FolderClass::Inbox)
+    mailbox.is_some_and(|mailbox| mailbox.pin(folder).is_some())
+        || view.class_of(folder) == Some(FolderClass::Inbox)
 }
 
 fn no_such_folder() -> Refusal {

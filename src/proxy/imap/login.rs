@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::Services;
 use super::client::{Client, Input};
 use super::ended::Ended;
 use crate::auth::{Attempt, Outcome as Verdict, View, Welcome};
 use crate::imap::capability::BEFORE_LOGIN;
 use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::reply::{self, Outcome};
-use super::Services;
 use crate::proxy::{Peer, clock};
 use crate::sasl::{Credentials, Exchange, Mechanism, Progress};
 use crate::telemetry::{Counted, Counter, Service};
@@ -126,11 +126,7 @@ impl Stranger<'_> {
         }
     }
 
-    async fn verify(
-        &mut self,
-        tag: Tag,
-        credentials: Credentials,
-    ) -> Result<Option<LoggedIn>, Ended> {
+    async fn verify(&mut self, tag: Tag, credentials: Credentials) -> Result<Option<LoggedIn>, Ended> {
         let snapshot = self.services.store.snapshot();
         let now = clock::now();
         let attempt = Attempt { service: Service::Imap, peer: self.peer.address, credentials, now };
@@ -139,13 +135,18 @@ impl Stranger<'_> {
         match login.outcome {
             Verdict::Welcome(welcome) => Ok(self.welcome(tag, welcome)),
             Verdict::Busy => {
-                self.refuse(&tag, "UNAVAILABLE", "Too many people log in at once; please try again in a moment");
+                self.refuse(
+                    &tag,
+                    "UNAVAILABLE",
+                    "Too many people log in at once; please try again in a moment",
+                );
                 Ok(None)
             }
             Verdict::Refused(refusal) => {
                 self.services.counters.count(Counter::LoginsRefused);
                 let (user, why) = (refusal.user, refusal.why.label());
-                let refused = Counted::LoginRefused { service: Service::Imap, peer: self.peer.address, user, why };
+                let refused =
+                    Counted::LoginRefused { service: Service::Imap, peer: self.peer.address, user, why };
                 self.services.journal.count(refused);
                 self.refuse(&tag, "AUTHENTICATIONFAILED", "The user name or the password is wrong");
                 Ok(None)

@@ -33,11 +33,11 @@ use self::login::{LoggedIn, Stranger};
 use self::record::Recorder;
 use self::session::Session;
 use self::watch::Watch;
-use super::{Peer, clock};
+use super::{Peer, Targets, clock};
 use crate::auth::{Authenticator, LoginSeparator};
 use crate::imap::reply::{self, Outcome};
 use crate::net::{Admission, Draining, PerKey, Wire};
-use crate::store::{Purpose, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{Counter, Counters, Durability, Event, Journal, Service};
 use crate::types::{MailboxId, UserId};
 use crate::upstream::{Catalogues, Pools, Target};
@@ -90,6 +90,7 @@ pub struct Services {
     pub journal: Journal,
     pub counters: Arc<Counters>,
     pub users: PerKey<UserId>,
+    pub targets: Arc<Targets>,
 }
 
 impl Services {
@@ -98,18 +99,7 @@ impl Services {
     /// # Errors
     /// There is no credential, or it cannot be opened.
     pub fn target(&self, mailbox: MailboxId) -> Result<Target, StoreError> {
-        let snapshot = self.store.snapshot();
-        let Some(record) = snapshot.mailbox(mailbox) else {
-            return Err(StoreError::Unknown(format!("there is no mailbox {mailbox}")));
-        };
-        Ok(Target {
-            mailbox,
-            generation: snapshot.generation(mailbox),
-            endpoint: record.imap.clone(),
-            account: record.imap_account.clone(),
-            password: self.store.credential(mailbox, Purpose::Imap)?,
-            max_connections: record.max_connections,
-        })
+        self.targets.of(&self.store, mailbox)
     }
 }
 
@@ -185,7 +175,8 @@ async fn resolve(
     let Some(place) = services.users.take(user, services.settings.sessions_per_user) else {
         return Err("You have too many sessions open; please close some".to_owned());
     };
-    let unreachable = format!("The mail host of {} cannot be reached; please try again later", mailbox.address);
+    let unreachable =
+        format!("The mail host of {} cannot be reached; please try again later", mailbox.address);
     let target = services.target(id).map_err(|error| {
         tracing::error!(%error, mailbox = %mailbox.address, "the mailbox's credential cannot be used");
         unreachable.clone()
@@ -200,7 +191,13 @@ async fn resolve(
 }
 
 /// A session from its login's answer to its end.
-async fn run(client: Client, parts: Beginning, mut admission: Admission, peer: Peer, services: Arc<Services>) {
+async fn run(
+    client: Client,
+    parts: Beginning,
+    mut admission: Admission,
+    peer: Peer,
+    services: Arc<Services>,
+) {
     let Beginning { logged_in, watch, session } = parts;
     let LoggedIn { tag, welcome, mailbox } = logged_in;
     let event = Event::Login {

@@ -12,7 +12,12 @@ use crate::upstream::EnabledSet;
 
 impl Session {
     /// Opens a folder under its permit; whatever was open is left, without expunging.
-    pub(super) async fn open(&mut self, tag: &Tag, command: &Command, mut permit: Permit) -> Result<(), Ended> {
+    pub(super) async fn open(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        mut permit: Permit,
+    ) -> Result<(), Ended> {
         let (Command::Select(open) | Command::Examine(open)) = command else { return Ok(()) };
         let Ok(name) = &open.folder else { return self.not_found(tag, command, None).await };
         let Some(wire) = self.folders.inventory.find(name).map(|entry| entry.wire.clone()) else {
@@ -47,7 +52,9 @@ impl Session {
         let mut found = Found::default();
         let answer = self.exchange(tag, self.manner_of_opening(), (&outgoing, &ours), &mut found).await?;
         match found.validity {
-            Some(validity) if answer.condition == Condition::Ok => self.opened(tag, command, validity, &found),
+            Some(validity) if answer.condition == Condition::Ok => {
+                self.opened(tag, command, validity, &found)
+            }
             Some(_) | None => {
                 self.leave().await?;
                 self.catalogue.refresh_soon();

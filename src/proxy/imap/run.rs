@@ -309,7 +309,10 @@ impl Session {
             self.selected.as_ref().map_or(0, |selected| selected.messages)
         };
         let meant = set.resolve(last);
-        numbers.into_iter().filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number })).collect()
+        numbers
+            .into_iter()
+            .filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number }))
+            .collect()
     }
 
     /// The user's own drafts in the open folder, where only they may be removed.
@@ -341,7 +344,8 @@ impl Session {
             && is_drafts(&selected.name)
         {
             let name = selected.name.clone();
-            kept = kept.and(store.own_drafts_remove(user, mailbox, name, selected.validity, uids.clone()).await);
+            kept =
+                kept.and(store.own_drafts_remove(user, mailbox, name, selected.validity, uids.clone()).await);
         }
         if let Err(error) = kept {
             tracing::error!(%error, "own drafts cannot be recorded");
@@ -357,7 +361,8 @@ impl Session {
         if let Some(selected) = &self.selected {
             self.catalogue.changed(&selected.wire);
         }
-        if let Some(entry) = super::record::target(command).and_then(|name| self.folders.inventory.find(name)) {
+        if let Some(entry) = super::record::target(command).and_then(|name| self.folders.inventory.find(name))
+        {
             self.catalogue.changed(&entry.wire);
         }
     }
@@ -412,7 +417,13 @@ impl Session {
             self.watch.refresh()?;
         }
         self.leave().await?;
-        reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", &format!("{} completed", super::record::verb(command)));
+        reply::tagged(
+            self.client.wire.out(),
+            tag,
+            Outcome::Ok,
+            "",
+            &format!("{} completed", super::record::verb(command)),
+        );
         Ok(())
     }
 }

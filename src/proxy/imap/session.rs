@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Services;
 use super::client::{Client, Input};
 use super::ended::Ended;
 use super::record::Recorder;
@@ -13,9 +14,8 @@ use super::watch::{Waiting, Watch};
 use crate::imap::action::{Ask, ask};
 use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::reply::{self, Outcome};
-use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
-use super::Services;
 use crate::net::Place;
+use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
 use crate::proxy::clock;
 use crate::store::Mailbox;
 use crate::telemetry::Counter;

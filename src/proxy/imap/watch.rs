@@ -64,12 +64,7 @@ struct Patience {
 }
 
 impl Watch {
-    pub(super) fn new(
-        store: Store,
-        drain: Draining,
-        effective: Arc<Effective>,
-        settings: &Settings,
-    ) -> Self {
+    pub(super) fn new(store: Store, drain: Draining, effective: Arc<Effective>, settings: &Settings) -> Self {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         Self {
             changes: store.changes(),
