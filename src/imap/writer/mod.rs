@@ -92,7 +92,7 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         }
         StepKind::Move { uids, exact } => {
             let Command::Move { uid, set, .. } = command else { return None };
-            self::r#move(line, (*uid, set), (uids, *exact), context.folder?)
+            r#move(line, (*uid, set), (uids, *exact), context.folder?)
         }
         StepKind::Strip { uids, flags } => {
             let (Command::Copy { .. } | Command::Move { .. }) = command else { return None };
