@@ -96,7 +96,7 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         }
         StepKind::Move { uids, exact } => {
             let Command::Move { uid, set, .. } = command else { return None };
-            self::r#move(line, (*uid, set), (uids, *exact), context.folder?)
+            r#move(line, (*uid, set), (uids, *exact), context.folder?)
         }
         // On another connection: see [`strip`].
         StepKind::Strip { .. } => None,
