@@ -18,5 +18,4 @@ pub mod response;
 pub mod scan;
 pub mod writer;
 
-
 pub use command::{Command, Tag, Tagged};

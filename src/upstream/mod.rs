@@ -1,9 +1,13 @@
 //! stub
 mod connect;
-mod error; mod pool; mod target; mod status;
+mod error;
+mod pool;
 pub mod smtp;
-#[cfg(test)] mod testing;
-pub use connect::{Connector, ConnectSettings};
+mod status;
+mod target;
+#[cfg(test)]
+mod testing;
+pub use connect::{ConnectSettings, Connector};
 pub use error::{CommandError, ConnectError, LeaseError};
 pub use pool::{Host, Lease, Pools, Settings as PoolSettings};
 pub use target::{EnabledSet, Target};
