@@ -6,6 +6,7 @@
 mod answer;
 mod control;
 mod explain;
+mod folders;
 mod grants;
 mod hosts;
 mod mailboxes;
