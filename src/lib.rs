@@ -8,13 +8,7 @@ pub mod net;
 pub mod policy;
 pub mod sasl;
 pub mod smtp;
+pub mod store;
+pub mod telemetry;
 pub mod types;
 pub mod upstream;
-pub mod telemetry {
-    pub struct Quoted<'a>(pub &'a [u8]);
-    impl std::fmt::Display for Quoted<'_> {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write!(f, "{:?}", String::from_utf8_lossy(self.0))
-        }
-    }
-}

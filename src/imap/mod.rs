@@ -9,10 +9,14 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod action;
+pub mod capability;
 pub mod command;
 pub mod frame;
 pub mod parse;
+pub mod reply;
+pub mod response;
 pub mod scan;
+pub mod writer;
 
 
 pub use command::{Command, Tag, Tagged};

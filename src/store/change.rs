@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use super::record::{Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Subscriptions, User};
 use super::sealed::{Purpose, Sealed};
-use super::tables::{Draft, Key, Record, Tables};
+use super::tables::{Draft, Key, Record, Row, Tables};
 use super::writer::{Urgency, now};
 use super::{Store, StoreError, export, identity, schema};
 use crate::policy::{Grant, Holder, Role};
 use crate::types::{
-    FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, Timestamp, UidSet, UidValidity, UserId,
+    FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, UidSet, UidValidity, UserId,
 };
 
 /// Longest display name, note or granter in octets: they are shown in one line.
@@ -271,7 +271,7 @@ impl Store {
         subscribed: bool,
     ) -> Result<(), StoreError> {
         self.personal(Urgency::Soon, user, mailbox, move |draft, key| {
-            let mut names: Subscriptions = draft.find(&key).map(|names| (**names).clone()).unwrap_or_default();
+            let mut names: Subscriptions = draft.copy(&key).unwrap_or_default();
             if !names.set(folder, subscribed) {
                 let max = Subscriptions::MAX;
                 return refuse(format!("at most {max} folder names can be subscribed or unsubscribed"));
@@ -292,7 +292,7 @@ impl Store {
         uids: UidSet,
     ) -> Result<(), StoreError> {
         self.personal(Urgency::Now, user, mailbox, move |draft, key| {
-            let mut drafts: OwnDrafts = draft.find(&key).map(|drafts| (**drafts).clone()).unwrap_or_default();
+            let mut drafts: OwnDrafts = draft.copy(&key).unwrap_or_default();
             drafts.add(folder, validity, &uids);
             draft.put(key, drafts);
             Ok(())
@@ -310,8 +310,7 @@ impl Store {
         uids: UidSet,
     ) -> Result<(), StoreError> {
         self.personal(Urgency::Soon, user, mailbox, move |draft, key| {
-            let Some(drafts) = draft.find::<OwnDrafts>(&key) else { return Ok(()) };
-            let mut drafts = (**drafts).clone();
+            let Some(mut drafts) = draft.copy::<OwnDrafts>(&key) else { return Ok(()) };
             drafts.remove(&folder, validity, &uids);
             if drafts.is_empty() {
                 draft.remove::<OwnDrafts>(&key);
@@ -351,7 +350,9 @@ impl Store {
     pub async fn apply(&self, text: &str, replace: bool) -> Result<usize, StoreError> {
         let rows = schema::rows_of_export(text, &schema::CURRENT)?;
         self.change(move |draft| {
-            if !replace && !draft.tables.users.is_empty() | !draft.tables.mailboxes.is_empty() {
+            let before = &draft.tables;
+            let holds = [before.users.len(), before.groups.len(), before.mailboxes.len()];
+            if !replace && holds != [0, 0, 0] {
                 return refuse("the store holds records already: they would be replaced".into());
             }
             let before = draft.tables.rows();
@@ -360,8 +361,8 @@ impl Store {
             for row in &rows {
                 draft.tables.load(row).map_err(export::damaged)?;
             }
-            let gone = before.into_iter().filter(|old| rows.iter().all(|row| row.key != old.key));
-            draft.rows = gone.map(|old| super::tables::Row { key: old.key, value: None }).collect();
+            // A later row of the same key wins: what is gone is removed, the rest put back.
+            draft.rows = before.into_iter().map(|row| Row { value: None, ..row }).collect();
             draft.rows.extend(rows);
             let applied = draft.tables.rows().len();
             let ids = draft.tables.last_ids().at_least(&last);
@@ -392,7 +393,7 @@ impl Store {
 /// A copy of the record with this key, or a sentence that there is none.
 fn find<R: Record + Clone>(draft: &Draft, key: &R::Key) -> Result<R, StoreError> {
     let none = || StoreError::Unknown(format!("there is no {} {}", R::KIND, key.text()));
-    draft.find::<R>(key).map(|record| (**record).clone()).ok_or_else(none)
+    draft.copy(key).ok_or_else(none)
 }
 
 fn without(mut group: Group, user: UserId) -> Group {
@@ -401,24 +402,21 @@ fn without(mut group: Group, user: UserId) -> Group {
 }
 
 fn numbered(id: MailboxId, new: NewMailbox) -> Mailbox {
-    let NewMailbox { address, aliases, short, display, owner, imap, imap_account, .. } = new;
-    let NewMailbox { submission, max_connections, pins, separator, read_state, .. } = new;
-    let created_at: Timestamp = now();
     Mailbox {
         id,
-        address,
-        aliases,
-        short,
-        display,
-        owner,
-        imap,
-        imap_account,
-        submission,
-        max_connections,
-        pins,
-        separator,
-        read_state,
-        created_at,
+        address: new.address,
+        aliases: new.aliases,
+        short: new.short,
+        display: new.display,
+        owner: new.owner,
+        imap: new.imap,
+        imap_account: new.imap_account,
+        submission: new.submission,
+        max_connections: new.max_connections,
+        pins: new.pins,
+        separator: new.separator,
+        read_state: new.read_state,
+        created_at: now(),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Why the store did not do as asked. Nothing was changed then.
+/// Why the store did not do as asked. Nothing was changed then; only after
+/// [`StoreError::ReadOnly`] the change may turn out to be there at the next start.
 #[derive(Debug)]
 pub enum StoreError {
     /// A name or address has a holder already, or would have two readings; the sentence says whose.

@@ -112,6 +112,14 @@ impl Store {
         self.shared.changes.subscribe()
     }
 
+    fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
     /// Whether the writer has failed.
     pub fn is_read_only(&self) -> bool {
         self.writer.has_failed()

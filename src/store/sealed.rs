@@ -186,6 +186,7 @@ pub(super) fn checksum(octets: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::{Identity, Purpose, Sealer};
@@ -230,9 +231,9 @@ mod tests {
         Sealer::create_key_file(&path).unwrap_err();
         let id = Sealer::from_key_file(&path).unwrap().key_id().to_owned();
         assert_eq!(Sealer::from_key_file(&path).unwrap().key_id(), id);
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(Sealer::from_key_file(&path).unwrap_err().to_string().contains("chmod 600"));
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, [0; 33]).unwrap();
         assert!(Sealer::from_key_file(&path).unwrap_err().to_string().contains("32 octets"));
     }

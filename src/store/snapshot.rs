@@ -65,6 +65,10 @@ impl Snapshot {
         Self { version, tables, index, roles }
     }
 
+    pub(super) fn shared_roles(&self) -> Arc<Vec<Role>> {
+        Arc::clone(&self.roles)
+    }
+
     /// Counts the changes that may alter a decision; what [`super::Store::changes`] announces.
     pub fn version(&self) -> u64 {
         self.version

@@ -37,6 +37,18 @@ pub(super) struct LastIds {
     pub grant: u64,
 }
 
+impl LastIds {
+    /// The higher number of each kind.
+    pub fn at_least(&self, other: &Self) -> Self {
+        Self {
+            user: self.user.max(other.user),
+            group: self.group.max(other.group),
+            mailbox: self.mailbox.max(other.mailbox),
+            grant: self.grant.max(other.grant),
+        }
+    }
+}
+
 /// A record as disk and export hold it; no value means that it was removed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Row {
@@ -218,6 +230,11 @@ impl Draft {
 
     pub fn find<R: Record>(&self, key: &R::Key) -> Option<&Arc<R>> {
         R::table(&self.tables).get(key)
+    }
+
+    /// A copy to change.
+    pub fn copy<R: Record + Clone>(&self, key: &R::Key) -> Option<R> {
+        self.find::<R>(key).map(|record| (**record).clone())
     }
 
     pub fn put<R: Record>(&mut self, key: R::Key, record: R) {

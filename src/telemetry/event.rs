@@ -181,7 +181,7 @@ pub enum Event {
         change: GrantChange,
         #[serde(serialize_with = "shown")]
         grant: GrantId,
-        #[serde(serialize_with = "holder")]
+        #[serde(serialize_with = "holder_shown")]
         holder: Holder,
         #[serde(serialize_with = "shown")]
         mailbox: MailboxId,
@@ -227,7 +227,7 @@ fn all_shown<T: fmt::Display, S: Serializer>(values: &[T], serializer: S) -> Res
     serializer.collect_seq(values.iter().map(ToString::to_string))
 }
 
-fn holder<S: Serializer>(holder: &Holder, serializer: S) -> Result<S::Ok, S::Error> {
+fn holder_shown<S: Serializer>(holder: &Holder, serializer: S) -> Result<S::Ok, S::Error> {
     match holder {
         Holder::User(id) => serializer.collect_str(id),
         Holder::Group(id) => serializer.collect_str(id),

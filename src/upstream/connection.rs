@@ -1,9 +1,11 @@
 //! One logged-in IMAP connection.
 //!
 //! [`Connection::command`] does what the daemon asks for itself. A session's relay drives
-//! [`Connection::wire`] and [`Connection::scanner`] on its own and tells by
-//! [`Connection::set_selected`] when a folder may be open.
+//! [`Connection::wire`] and [`Connection::scanner`] on its own, takes its tags from
+//! [`Connection::tag`], and tells by [`Connection::set_selected`] whether a folder may be
+//! open.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,33 +13,293 @@ use tokio::time::Instant;
 use super::error::CommandError;
 use super::target::EnabledSet;
 use crate::imap::capability::Capabilities;
-use crate::imap::response::{self, Response, Status};
+use crate::imap::response::{self, Condition, Response, Status, Unparseable};
 use crate::imap::scan::{Event, Scanner};
 use crate::imap::writer::{self, Housekeeping, Outgoing};
 use crate::net::Wire;
 
-/// Longest wait for the answer to a command of our own; LIST over 10,000 folders takes a
-/// second or two on a cold host.
-pub const ANSWER: Duration = Duration::from_secs(30);
+/// Longest wait for the answer to a command of our own: a LIST of 10,000 folders takes a
+/// cold host some seconds.
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
-/// Most octets of answers kept for one command of our own: 16 MiB is a LIST of 100,000
-/// folders, more than any mailbox has.
-const MAX_ANSWERS: usize = 16 * 1024 * 1024;
+/// Most octets of untagged lines kept for one command of our own: a LIST of 100,000
+/// folders, more than hosts allow.
+const MAX_KEPT: usize = 16 * 1024 * 1024;
 
-/// Logged in, with tags of its own.
+/// A connection that is logged in.
 pub struct Connection {
     pub wire: Wire,
     pub scanner: Scanner,
-    capabilities: Capabilities,
-    enabled: EnabledSet,
+    pub(super) capabilities: Capabilities,
+    pub(super) enabled: EnabledSet,
+    /// What the host wants people to read (RFC 3501 §7.1), in its words, cleaned.
+    pub(super) alert: Option<String>,
+    /// A folder may be selected.
     selected: bool,
+    /// Every command has had its tagged answer, as far as this side saw to it itself.
+    in_step: bool,
     tags: u32,
 }
 
 /// What a command of ours brought.
 #[derive(Debug)]
 pub struct Answered {
-    pub status: Status,
-    /// The untagged responses, whole lines in their order.
-    pub lines: Vec<Vec<u8>>,
+    condition: Condition,
+    tagged: Vec<u8>,
+    lines: Vec<Vec<u8>>,
+}
+
+impl Connection {
+    pub(super) fn new(wire: Wire) -> Self {
+        Self {
+            wire,
+            scanner: Scanner::new(),
+            capabilities: Capabilities::default(),
+            enabled: EnabledSet::Plain,
+            alert: None,
+            selected: false,
+            in_step: true,
+            tags: 0,
+        }
+    }
+
+    /// What the host can, as it said after the login.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    pub fn enabled(&self) -> EnabledSet {
+        self.enabled
+    }
+
+    /// The host's `[ALERT]` at login, once: at most 200 printable characters.
+    pub fn take_alert(&mut self) -> Option<String> {
+        self.alert.take()
+    }
+
+    /// A tag never used before on this connection, for a command that the caller sends and
+    /// whose tagged answer the caller reads.
+    pub fn tag(&mut self) -> String {
+        self.in_step = false;
+        self.tags += 1;
+        format!("P{:08}", self.tags)
+    }
+
+    /// Whether a folder may be selected: to be said before SELECT goes out, and to be taken
+    /// back only after UNSELECT was answered OK.
+    pub fn set_selected(&mut self, selected: bool) {
+        self.selected = selected;
+    }
+
+    pub fn is_selected(&self) -> bool {
+        self.selected
+    }
+
+    /// Sends a command of our own and reads up to its tagged answer, whatever that is.
+    ///
+    /// Not cancel-safe, and of no more use after an error: the connection must be dropped.
+    pub async fn command(&mut self, what: &Housekeeping<'_>) -> Result<Answered, CommandError> {
+        self.command_by(what, Instant::now() + ANSWER).await
+    }
+
+    /// As [`Connection::command`], in less or more time.
+    pub async fn command_by(
+        &mut self,
+        what: &Housekeeping<'_>,
+        deadline: Instant,
+    ) -> Result<Answered, CommandError> {
+        let tag = self.tag();
+        let outgoing = writer::housekeeping(what, &tag).ok_or(CommandError::Unwritable)?;
+        let answered = tokio::time::timeout_at(deadline, self.exchange(&tag, &outgoing)).await;
+        answered.unwrap_or(Err(CommandError::Slow))
+    }
+
+    /// Several commands in one go; their answers in that order, the untagged lines of all of
+    /// them with the first. A command that has to wait for `+` goes on its own.
+    pub(super) async fn commands_by(
+        &mut self,
+        commands: &[Housekeeping<'_>],
+        deadline: Instant,
+    ) -> Result<Vec<Answered>, CommandError> {
+        let mut tags = Vec::new();
+        let mut alone = Vec::new();
+        let mut slots: Vec<Option<Answered>> = Vec::new();
+        for (at, command) in commands.iter().enumerate() {
+            let tag = self.tag();
+            let outgoing = writer::housekeeping(command, &tag).ok_or(CommandError::Unwritable)?;
+            match outgoing.parts.as_slice() {
+                [line] => {
+                    self.wire.queue(line);
+                    tags.push((at, tag));
+                }
+                _ => alone.push((at, tag, outgoing)),
+            }
+            slots.push(None);
+        }
+        let work = async {
+            self.wire.flush().await?;
+            let mut gathered = Gathered::new(tags.iter().map(|(_, tag)| tag.as_str()).collect());
+            self.gather(&mut gathered, false).await?;
+            for ((at, _), answered) in tags.iter().zip(gathered.finish()?) {
+                slots[*at] = Some(answered);
+            }
+            for (at, tag, outgoing) in &alone {
+                slots[*at] = Some(self.exchange(tag, outgoing).await?);
+            }
+            self.in_step = true;
+            Ok(slots.into_iter().flatten().collect())
+        };
+        tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(CommandError::Slow))
+    }
+
+    /// The greeting: the first line, not an answer to anything.
+    pub(super) async fn greeting(&mut self) -> Result<Vec<u8>, CommandError> {
+        self.line().await
+    }
+
+    /// Whether everything sent has been answered and everything received been read.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.in_step && self.scanner.is_between_responses() && self.wire.is_idle()
+    }
+
+    /// Sends one part after the other, each after the host's `+`. A tagged answer instead of
+    /// `+` ends it: the rest is not sent.
+    async fn exchange(&mut self, tag: &str, outgoing: &Outgoing) -> Result<Answered, CommandError> {
+        let mut gathered = Gathered::new(vec![tag]);
+        for (i, part) in outgoing.parts.iter().enumerate() {
+            self.wire.queue(part);
+            self.wire.flush().await?;
+            let goes_on = i + 1 < outgoing.parts.len();
+            if !self.gather(&mut gathered, goes_on).await? {
+                break;
+            }
+        }
+        self.in_step = true;
+        gathered.finish()?.pop().ok_or(CommandError::Protocol("no answer"))
+    }
+
+    /// Reads until everything is answered, or until `+` if it is waited for; says which.
+    async fn gather(&mut self, gathered: &mut Gathered<'_>, prompt: bool) -> Result<bool, CommandError> {
+        while !gathered.is_complete() {
+            let line = self.line().await?;
+            match response::parse(&line) {
+                Ok(Response::Tagged { tag, status }) => {
+                    let (tag, condition) = (tag.as_str().to_owned(), status.condition);
+                    gathered.end(&tag, condition, line)?;
+                }
+                Ok(Response::Continue(_)) if prompt => return Ok(true),
+                Ok(Response::Continue(_)) => return Err(CommandError::Protocol("a prompt out of place")),
+                Ok(Response::Status(Status { condition: Condition::Bye, text, .. })) => {
+                    return Err(CommandError::Bye(words(text)));
+                }
+                Err(Unparseable) if !line.starts_with(b"* ") => {
+                    return Err(CommandError::Protocol("a line that is no answer"));
+                }
+                // An untagged line that makes no sense is for whoever looks for it to miss.
+                Ok(_) | Err(Unparseable) => gathered.keep(line)?,
+            }
+        }
+        Ok(false)
+    }
+
+    /// The next whole line. What is streamed (FETCH, SEARCH) answers nothing of ours and is
+    /// read over.
+    async fn line(&mut self) -> Result<Vec<u8>, CommandError> {
+        loop {
+            let (used, event) = self.scanner.next(self.wire.buffered());
+            let (line, more) = match event {
+                Event::Line(line) => (Some(line.to_vec()), false),
+                Event::Fault(fault) => return Err(CommandError::Unreadable(fault)),
+                Event::More => (None, true),
+                Event::Fetch(_)
+                | Event::Uid(_)
+                | Event::ModSeq(_)
+                | Event::Flags(_)
+                | Event::Item(_)
+                | Event::Value(_)
+                | Event::Literal(_)
+                | Event::Dropped
+                | Event::FetchEnd
+                | Event::Search
+                | Event::Esearch(_)
+                | Event::SearchWord(_)
+                | Event::SearchNumbers(_)
+                | Event::SearchEnd => (None, false),
+            };
+            self.wire.consume(used);
+            if let Some(line) = line {
+                return Ok(line);
+            }
+            if more && self.wire.fill().await? == 0 {
+                return Err(CommandError::Dead(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+}
+
+impl Answered {
+    pub fn is_ok(&self) -> bool {
+        self.condition == Condition::Ok
+    }
+
+    /// The tagged line.
+    pub fn status(&self) -> Option<Status<'_>> {
+        match response::parse(&self.tagged) {
+            Ok(Response::Tagged { status, .. }) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The untagged responses in their order; lines that make no sense are left out.
+    pub fn responses(&self) -> impl Iterator<Item = Response<'_>> {
+        self.lines.iter().filter_map(|line| response::parse(line).ok())
+    }
+}
+
+/// Answers to some commands, as they come in.
+struct Gathered<'a> {
+    open: Vec<(&'a str, Option<(Condition, Vec<u8>)>)>,
+    lines: Vec<Vec<u8>>,
+    kept: usize,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(tags: Vec<&'a str>) -> Self {
+        Self { open: tags.into_iter().map(|tag| (tag, None)).collect(), lines: Vec::new(), kept: 0 }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.open.iter().all(|(_, answer)| answer.is_some())
+    }
+
+    /// Each tag is answered once, and no other.
+    fn end(&mut self, tag: &str, condition: Condition, line: Vec<u8>) -> Result<(), CommandError> {
+        let open = self.open.iter_mut().find(|(open, answer)| *open == tag && answer.is_none());
+        let (_, answer) = open.ok_or(CommandError::Protocol("an answer to nothing that was asked"))?;
+        *answer = Some((condition, line));
+        Ok(())
+    }
+
+    fn keep(&mut self, line: Vec<u8>) -> Result<(), CommandError> {
+        self.kept += line.len();
+        if self.kept > MAX_KEPT {
+            return Err(CommandError::Protocol("an answer without end"));
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Vec<Answered>, CommandError> {
+        let mut lines = Some(self.lines);
+        let answered = self.open.into_iter().map(|(_, answer)| {
+            let (condition, tagged) = answer?;
+            Some(Answered { condition, tagged, lines: lines.take().unwrap_or_default() })
+        });
+        answered.collect::<Option<_>>().ok_or(CommandError::Protocol("no answer"))
+    }
+}
+
+/// The host's text for our log, which escapes and cuts it.
+pub(super) fn words(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }

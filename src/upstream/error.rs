@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 
+use crate::imap::scan::Fault;
 use crate::telemetry::Quoted;
 
 /// Why there is no logged-in connection.
@@ -80,15 +81,15 @@ impl fmt::Display for ConnectError {
                 "mail goes to a host without login on loopback or in a network named in the configuration only",
             ),
             Self::Credential(words) => {
-                write!(f, "the mail host refused the account or its password: {}", Quoted(words.as_bytes()))
+                write!(f, "the mail host refused the account or its password: {}", Quoted::new(words))
             }
             Self::Limit(words) => {
-                write!(f, "the mail host allows no further connection: {}", Quoted(words.as_bytes()))
+                write!(f, "the mail host allows no further connection: {}", Quoted::new(words))
             }
             Self::Preauth => f.write_str(
                 "the mail host greeted us as logged in already (PREAUTH), which nobody is entitled to",
             ),
-            Self::Bye(words) => write!(f, "the mail host turned us away: {}", Quoted(words.as_bytes())),
+            Self::Bye(words) => write!(f, "the mail host turned us away: {}", Quoted::new(words)),
             Self::Slow(step) => write!(f, "the mail host was too slow: {step}"),
             Self::Protocol(what) => write!(f, "the mail host does not keep to the protocol: {what}"),
         }
@@ -110,6 +111,10 @@ pub enum CommandError {
     /// The host hung up; its words.
     Bye(String),
     Slow,
+    /// What came is no IMAP.
+    Unreadable(Fault),
+    /// What was to be sent cannot be written safely.
+    Unwritable,
     Protocol(&'static str),
 }
 
@@ -117,8 +122,10 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dead(error) => write!(f, "the connection to the mail host broke: {error}"),
-            Self::Bye(words) => write!(f, "the mail host hung up: {}", Quoted(words.as_bytes())),
+            Self::Bye(words) => write!(f, "the mail host hung up: {}", Quoted::new(words)),
             Self::Slow => f.write_str("the mail host did not answer in time"),
+            Self::Unreadable(fault) => fault.fmt(f),
+            Self::Unwritable => f.write_str("a value cannot be written in IMAP"),
             Self::Protocol(what) => write!(f, "the mail host does not keep to the protocol: {what}"),
         }
     }

@@ -93,7 +93,7 @@ pub(super) fn number(digits: &[u8]) -> Option<u32> {
 }
 
 /// Digits only, at least one, in 63 bits (RFC 7162 §7: mod-sequence-value).
-pub(super) fn long_number(digits: &[u8]) -> Option<u64> {
+pub(in crate::imap) fn long_number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 19 {
         return None;
     }

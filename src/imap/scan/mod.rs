@@ -27,6 +27,7 @@ mod value;
 mod tests;
 
 pub use event::{Event, Fault, Item, ItemKind, SearchWord};
+pub(super) use head::long_number as decimal;
 pub use search::Numbers;
 
 use event::{Found, Span};

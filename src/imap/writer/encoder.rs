@@ -1,0 +1,134 @@
+//! The one maker of upstream octets.
+
+use std::fmt;
+
+use zeroize::Zeroize;
+
+/// Longest string that goes in quotes; longer ones are literals, as servers limit quoted
+/// strings more tightly than lines.
+const MAX_QUOTED: usize = 512;
+
+/// A command on its way upstream.
+///
+/// Every part but the last ends in a synchronising literal announcement (or is the line of
+/// an AUTHENTICATE): the next part goes out only after upstream's `+`. When upstream
+/// answers with a tagged line instead, the rest is dropped.
+#[must_use]
+pub struct Outgoing {
+    pub parts: Vec<Vec<u8>>,
+    /// What must follow once upstream answered this command OK.
+    pub then: Option<FollowUp>,
+}
+
+/// A command that only its predecessor justifies.
+#[derive(Debug)]
+#[must_use]
+pub enum FollowUp {
+    /// The selected folder has been EXAMINEd anew, so that CLOSE removes nothing: see
+    /// [`super::close_examined`].
+    CloseExamined(Examined),
+}
+
+/// Proof that [`super::close_examined`] follows an EXAMINE made for it.
+#[derive(Debug)]
+pub struct Examined(pub(super) ());
+
+/// Passwords pass through here.
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.parts.iter_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({} parts)", self.parts.len())
+    }
+}
+
+/// Builds one command. CR, LF and NUL cannot leave it outside a counted literal: whoever
+/// tries gets no command at all.
+pub(super) struct Encoder {
+    parts: Vec<Vec<u8>>,
+    line: Vec<u8>,
+    sound: bool,
+}
+
+impl Encoder {
+    /// Begins with the tag.
+    pub fn new(tag: &str) -> Self {
+        let mut encoder = Self { parts: Vec::new(), line: Vec::with_capacity(512), sound: !tag.is_empty() };
+        encoder.sound &= tag.bytes().all(|b| b.is_ascii_alphanumeric());
+        encoder.raw(tag)
+    }
+
+    /// Without tag: DONE.
+    pub fn untagged(word: &str) -> Self {
+        Self { parts: Vec::new(), line: Vec::new(), sound: true }.raw(word)
+    }
+
+    /// A space and these words; printable ASCII.
+    pub fn word(mut self, words: impl fmt::Display) -> Self {
+        self.line.push(b' ');
+        self.raw(words)
+    }
+
+    /// As they are; printable ASCII.
+    pub fn raw(mut self, words: impl fmt::Display) -> Self {
+        use std::io::Write as _;
+        let start = self.line.len();
+        let written = write!(self.line, "{words}").is_ok();
+        self.sound &= written && self.line[start..].iter().all(|b| (b' '..=b'~').contains(b));
+        self
+    }
+
+    /// A space and a string: quoted if short and plain, otherwise a literal.
+    pub fn string(mut self, octets: &[u8]) -> Self {
+        self.line.push(b' ');
+        self.bare_string(octets)
+    }
+
+    /// A string without the space.
+    pub fn bare_string(mut self, octets: &[u8]) -> Self {
+        let plain = |b: &u8| (b' '..=b'~').contains(b) && *b != b'"' && *b != b'\\';
+        if octets.len() <= MAX_QUOTED && octets.iter().all(plain) {
+            self.line.push(b'"');
+            self.line.extend_from_slice(octets);
+            self.line.push(b'"');
+            return self;
+        }
+        self.sound &= !octets.contains(&0);
+        self = self.announce(octets.len() as u64);
+        self.line.extend_from_slice(octets);
+        self
+    }
+
+    /// `{n}`, CRLF, and the end of the part.
+    fn announce(mut self, size: u64) -> Self {
+        self = self.raw(format_args!("{{{size}}}"));
+        self.next_part()
+    }
+
+    fn next_part(mut self) -> Self {
+        self.line.extend_from_slice(b"\r\n");
+        self.parts.push(std::mem::take(&mut self.line));
+        self
+    }
+
+    /// The line is over and upstream's `+` is waited for, though no literal follows.
+    pub fn wait(self) -> Self {
+        self.next_part()
+    }
+
+    /// Ends in the announcement of a message that somebody else sends, CRLF after it included.
+    pub fn end_announcing(mut self, size: u64) -> Option<Outgoing> {
+        self.line.push(b' ');
+        let done = self.announce(size);
+        done.sound.then_some(Outgoing { parts: done.parts, then: None })
+    }
+
+    pub fn end(self) -> Option<Outgoing> {
+        let done = self.next_part();
+        done.sound.then_some(Outgoing { parts: done.parts, then: None })
+    }
+}

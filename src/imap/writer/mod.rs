@@ -1,0 +1,286 @@
+//! The only place where upstream command octets are made (invariants 1, 2 and 5).
+//!
+//! [`step`] writes what a permit allows, from the step and the client's typed command;
+//! [`housekeeping`] writes what we send for ourselves, and has no words for changing mail.
+//! Folder names are the upstream's own octets; literals are always synchronising.
+
+mod encoder;
+mod fetch;
+mod housekeeping;
+mod search;
+
+use crate::policy::{Step, StepKind, StoreMode, Target};
+use crate::types::{Flags, FolderName, NumberSet, UidSet};
+
+use super::command::{Append, Command, Open, Search, StatusItem, Store};
+use encoder::Encoder;
+
+pub use encoder::{Examined, FollowUp, Outgoing};
+pub use fetch::{Rename, peek_renames};
+pub use housekeeping::{Housekeeping, housekeeping};
+
+/// Longest set that replaces the client's own: servers refuse long lines.
+const MAX_SET: usize = 7_000;
+
+/// What a step needs to know beyond the command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context<'a> {
+    /// The command's folder (SELECT, STATUS, DELETE, RENAME's source, the target of APPEND,
+    /// COPY and MOVE) in the octets that upstream used in LIST.
+    pub folder: Option<&'a [u8]>,
+    /// CREATE's folder and RENAME's target: upstream has no octets for it yet.
+    pub new_folder: Option<&'a FolderName>,
+    /// The folder selected upstream, in upstream's octets.
+    pub selected: Option<&'a [u8]>,
+    /// Upstream has UNSELECT (RFC 3691).
+    pub unselect: bool,
+    /// Upstream has CONDSTORE (RFC 7162); otherwise SELECT's parameter is left out.
+    pub condstore: bool,
+    /// CONDSTORE is on for this session: flags that we ask for come with MODSEQ.
+    pub modseq: bool,
+}
+
+/// Writes one permitted step of a client's command.
+///
+/// For [`StepKind::Append`] the last part ends in the message's announcement: the caller
+/// sends, after `+`, exactly that many octets and CRLF.
+///
+/// `None` if the step does not belong to the command, something of the context is missing
+/// or a value could not be written safely: nothing may be sent then.
+pub fn step(step: &Step, command: &Command, context: &Context<'_>, tag: &str) -> Option<Outgoing> {
+    write(step.kind(), command, context, tag)
+}
+
+fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -> Option<Outgoing> {
+    let line = Encoder::new(tag);
+    match kind {
+        StepKind::Carry => carry(line, command, context),
+        StepKind::Open { read_only } => open(line, *read_only, command, context),
+        StepKind::Fetch { peek } => fetch::fetch(line, *peek, command),
+        StepKind::Uids => {
+            let (uid, set) = numbered(command)?;
+            verb(line, uid, "FETCH").word(set).word("(UID)").end()
+        }
+        StepKind::Flags => {
+            let (uid, set) = numbered(command)?;
+            let items = if context.modseq { "(FLAGS MODSEQ)" } else { "(FLAGS)" };
+            verb(line, uid, "FETCH").word(set).word(items).end()
+        }
+        StepKind::Store { target, mode, flags, silent } => {
+            let Command::Store { uid, store } = command else { return None };
+            self::store(verb(line, *uid, "STORE"), store, target, (*mode, flags, *silent))
+        }
+        StepKind::FindDeleted => {
+            expunging(command)?;
+            line.word("UID SEARCH DELETED").end()
+        }
+        StepKind::Remove(uids) => {
+            expunging(command)?;
+            line.word("UID EXPUNGE").word(written(uids)?).end()
+        }
+        StepKind::RemoveAll(_) => {
+            expunging(command)?;
+            line.word("EXPUNGE").end()
+        }
+        StepKind::Append { flags } => {
+            let Command::Append(append) = command else { return None };
+            self::append(line, append, flags, context.folder?)
+        }
+        StepKind::Copy => {
+            let Command::Copy { uid, set, .. } = command else { return None };
+            verb(line, *uid, "COPY").word(set).string(context.folder?).end()
+        }
+        StepKind::Move { uids, exact } => {
+            let Command::Move { uid, set, .. } = command else { return None };
+            self::r#move(line, (*uid, set), (uids, *exact), context.folder?)
+        }
+        StepKind::Strip { uids, flags } => {
+            let (Command::Copy { .. } | Command::Move { .. }) = command else { return None };
+            line.word("UID STORE").word(written(uids)?).word(format_args!("-FLAGS.SILENT ({flags})")).end()
+        }
+        StepKind::DeleteFolder => {
+            let Command::Delete(_) = command else { return None };
+            line.word("DELETE").string(context.folder?).end()
+        }
+        StepKind::Unselect => {
+            let (Command::Close | Command::Unselect | Command::Select(_) | Command::Examine(_)) = command
+            else {
+                return None;
+            };
+            unselect(line, context)
+        }
+        StepKind::Submit => None,
+    }
+}
+
+/// The CLOSE after an EXAMINE, on hosts without UNSELECT.
+pub fn close_examined(_proof: Examined, tag: &str) -> Option<Outgoing> {
+    Encoder::new(tag).word("CLOSE").end()
+}
+
+/// The commands that may go as they were asked.
+fn carry(line: Encoder, command: &Command, context: &Context<'_>) -> Option<Outgoing> {
+    match command {
+        Command::Noop => line.word("NOOP").end(),
+        Command::Check => line.word("CHECK").end(),
+        Command::Idle => line.word("IDLE").end(),
+        Command::Search { uid, search } => self::search(verb(line, *uid, "SEARCH"), search),
+        Command::Status { items, .. } => status(line, context.folder?, items),
+        // Never with USE: classes are pinned, and special uses are not for clients to give.
+        Command::Create { .. } => line.word("CREATE").string(context.new_folder?.to_wire().as_bytes()).end(),
+        Command::Rename { .. } => {
+            let line = line.word("RENAME").string(context.folder?);
+            line.string(context.new_folder?.to_wire().as_bytes()).end()
+        }
+        Command::Capability
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Delete(_)
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Append(_)
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::Close
+        | Command::Unselect
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Fetch { .. }
+        | Command::Store { .. }
+        | Command::Copy { .. }
+        | Command::Move { .. } => None,
+    }
+}
+
+fn open(line: Encoder, read_only: bool, command: &Command, context: &Context<'_>) -> Option<Outgoing> {
+    let (read_only, open) = match command {
+        Command::Select(open) => (read_only, open),
+        Command::Examine(open) => (true, open),
+        _ => return None,
+    };
+    let Open { condstore, .. } = open;
+    let line = line.word(if read_only { "EXAMINE" } else { "SELECT" }).string(context.folder?);
+    let line = if *condstore && context.condstore { line.word("(CONDSTORE)") } else { line };
+    line.end()
+}
+
+/// The commands that STORE, COPY and MOVE helpers look things up for.
+fn numbered(command: &Command) -> Option<(bool, &NumberSet)> {
+    match command {
+        Command::Store { uid, store } => Some((*uid, &store.set)),
+        Command::Copy { uid, set, .. } | Command::Move { uid, set, .. } => Some((*uid, set)),
+        _ => None,
+    }
+}
+
+/// The commands that may remove what is marked.
+fn expunging(command: &Command) -> Option<()> {
+    matches!(command, Command::Expunge | Command::UidExpunge(_) | Command::Close).then_some(())
+}
+
+fn verb(line: Encoder, uid: bool, verb: &'static str) -> Encoder {
+    let line = if uid { line.word("UID") } else { line };
+    line.word(verb)
+}
+
+/// A set of ours; an empty one would be a syntax error upstream, or mean something else.
+fn written(set: &UidSet) -> Option<String> {
+    (!set.is_empty()).then(|| set.to_string())
+}
+
+fn store(
+    line: Encoder,
+    store: &Store,
+    target: &Target,
+    (mode, flags, silent): (StoreMode, &Flags, bool),
+) -> Option<Outgoing> {
+    let line = match target {
+        Target::Asked => line.word(&store.set),
+        Target::Numbers(set) => line.word(written(set)?),
+    };
+    let line = match store.unchanged_since {
+        Some(modseq) => line.word(format_args!("(UNCHANGEDSINCE {modseq})")),
+        None => line,
+    };
+    let sign = match mode {
+        StoreMode::Add => "+",
+        StoreMode::Remove => "-",
+        StoreMode::Replace => "",
+    };
+    let silent = if silent || store.silent { ".SILENT" } else { "" };
+    line.word(format_args!("{sign}FLAGS{silent} ({flags})")).end()
+}
+
+fn append(line: Encoder, append: &Append, flags: &Flags, folder: &[u8]) -> Option<Outgoing> {
+    let line = line.word("APPEND").string(folder);
+    let line = if flags.is_empty() { line } else { line.word(format_args!("({flags})")) };
+    let line = match &append.date {
+        Some(date) => line.word(format_args!("\"{date}\"")),
+        None => line,
+    };
+    line.end_announcing(append.size)
+}
+
+/// By UID where only these messages may move; `1:*` could have grown since they were found.
+fn r#move(
+    line: Encoder,
+    (uid, set): (bool, &NumberSet),
+    (uids, exact): (&UidSet, bool),
+    folder: &[u8],
+) -> Option<Outgoing> {
+    let found = written(uids)?;
+    let line = if exact || (uid && found.len() <= MAX_SET) {
+        line.word("UID MOVE").word(found)
+    } else {
+        verb(line, uid, "MOVE").word(set)
+    };
+    line.string(folder).end()
+}
+
+fn unselect(line: Encoder, context: &Context<'_>) -> Option<Outgoing> {
+    if context.unselect {
+        return line.word("UNSELECT").end();
+    }
+    let mut outgoing = line.word("EXAMINE").string(context.selected?).end()?;
+    outgoing.then = Some(FollowUp::CloseExamined(Examined(())));
+    Some(outgoing)
+}
+
+fn search(line: Encoder, search: &Search) -> Option<Outgoing> {
+    search::search(line, search).end()
+}
+
+fn status(line: Encoder, folder: &[u8], items: &[StatusItem]) -> Option<Outgoing> {
+    if items.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = items.iter().map(|item| status_name(*item)).collect();
+    line.word("STATUS").string(folder).word(format_args!("({})", names.join(" "))).end()
+}
+
+fn status_name(item: StatusItem) -> &'static str {
+    match item {
+        StatusItem::Messages => "MESSAGES",
+        StatusItem::Recent => "RECENT",
+        StatusItem::UidNext => "UIDNEXT",
+        StatusItem::UidValidity => "UIDVALIDITY",
+        StatusItem::Unseen => "UNSEEN",
+        StatusItem::Size => "SIZE",
+        StatusItem::HighestModSeq => "HIGHESTMODSEQ",
+        StatusItem::AppendLimit => "APPENDLIMIT",
+    }
+}
+
+#[cfg(test)]
+mod tests;

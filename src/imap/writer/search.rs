@@ -1,0 +1,114 @@
+//! SEARCH from its typed keys.
+
+use super::encoder::Encoder;
+use crate::imap::command::{Search, SearchKey};
+
+/// CHARSET is given exactly when a string needs it: some hosts know US-ASCII alone.
+pub(super) fn search(line: Encoder, search: &Search) -> Encoder {
+    let mut line = line;
+    if let Some(ret) = search.ret {
+        let options = [(ret.min, "MIN"), (ret.max, "MAX"), (ret.all, "ALL"), (ret.count, "COUNT")];
+        let names: Vec<&str> = options.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        line = line.word(format_args!("RETURN ({})", names.join(" ")));
+    }
+    if !search.keys.iter().all(is_ascii) {
+        line = line.word("CHARSET UTF-8");
+    }
+    search.keys.iter().fold(line, |line, key| self::key(line.raw(" "), key))
+}
+
+fn is_ascii(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::Bcc(text)
+        | SearchKey::Body(text)
+        | SearchKey::Cc(text)
+        | SearchKey::From(text)
+        | SearchKey::Subject(text)
+        | SearchKey::Text(text)
+        | SearchKey::To(text)
+        | SearchKey::Header { value: text, .. } => text.is_ascii(),
+        SearchKey::Not(key) => is_ascii(key),
+        SearchKey::Or(a, b) => is_ascii(a) && is_ascii(b),
+        SearchKey::And(keys) => keys.iter().all(is_ascii),
+        SearchKey::All
+        | SearchKey::Answered
+        | SearchKey::Deleted
+        | SearchKey::Draft
+        | SearchKey::Flagged
+        | SearchKey::New
+        | SearchKey::Old
+        | SearchKey::Recent
+        | SearchKey::Seen
+        | SearchKey::Unanswered
+        | SearchKey::Undeleted
+        | SearchKey::Undraft
+        | SearchKey::Unflagged
+        | SearchKey::Unseen
+        | SearchKey::Keyword(_)
+        | SearchKey::Unkeyword(_)
+        | SearchKey::Before(_)
+        | SearchKey::On(_)
+        | SearchKey::Since(_)
+        | SearchKey::SentBefore(_)
+        | SearchKey::SentOn(_)
+        | SearchKey::SentSince(_)
+        | SearchKey::Larger(_)
+        | SearchKey::Smaller(_)
+        | SearchKey::Older(_)
+        | SearchKey::Younger(_)
+        | SearchKey::ModSeq(_)
+        | SearchKey::Uid(_)
+        | SearchKey::Numbers(_) => true,
+    }
+}
+
+fn key(line: Encoder, key: &SearchKey) -> Encoder {
+    match key {
+        SearchKey::All => line.raw("ALL"),
+        SearchKey::Answered => line.raw("ANSWERED"),
+        SearchKey::Deleted => line.raw("DELETED"),
+        SearchKey::Draft => line.raw("DRAFT"),
+        SearchKey::Flagged => line.raw("FLAGGED"),
+        SearchKey::New => line.raw("NEW"),
+        SearchKey::Old => line.raw("OLD"),
+        SearchKey::Recent => line.raw("RECENT"),
+        SearchKey::Seen => line.raw("SEEN"),
+        SearchKey::Unanswered => line.raw("UNANSWERED"),
+        SearchKey::Undeleted => line.raw("UNDELETED"),
+        SearchKey::Undraft => line.raw("UNDRAFT"),
+        SearchKey::Unflagged => line.raw("UNFLAGGED"),
+        SearchKey::Unseen => line.raw("UNSEEN"),
+        SearchKey::Keyword(keyword) => line.raw("KEYWORD").word(keyword.as_str()),
+        SearchKey::Unkeyword(keyword) => line.raw("UNKEYWORD").word(keyword.as_str()),
+        SearchKey::Bcc(text) => line.raw("BCC").string(text),
+        SearchKey::Body(text) => line.raw("BODY").string(text),
+        SearchKey::Cc(text) => line.raw("CC").string(text),
+        SearchKey::From(text) => line.raw("FROM").string(text),
+        SearchKey::Subject(text) => line.raw("SUBJECT").string(text),
+        SearchKey::Text(text) => line.raw("TEXT").string(text),
+        SearchKey::To(text) => line.raw("TO").string(text),
+        SearchKey::Header { name, value } => line.raw("HEADER").string(name.as_bytes()).string(value),
+        SearchKey::Before(date) => line.raw("BEFORE").word(date),
+        SearchKey::On(date) => line.raw("ON").word(date),
+        SearchKey::Since(date) => line.raw("SINCE").word(date),
+        SearchKey::SentBefore(date) => line.raw("SENTBEFORE").word(date),
+        SearchKey::SentOn(date) => line.raw("SENTON").word(date),
+        SearchKey::SentSince(date) => line.raw("SENTSINCE").word(date),
+        SearchKey::Larger(size) => line.raw("LARGER").word(size),
+        SearchKey::Smaller(size) => line.raw("SMALLER").word(size),
+        SearchKey::Older(seconds) => line.raw("OLDER").word(seconds),
+        SearchKey::Younger(seconds) => line.raw("YOUNGER").word(seconds),
+        SearchKey::ModSeq(value) => line.raw("MODSEQ").word(value),
+        SearchKey::Uid(set) => line.raw("UID").word(set),
+        SearchKey::Numbers(set) => line.raw(set),
+        SearchKey::Not(inner) => self::key(line.raw("NOT "), inner),
+        SearchKey::Or(a, b) => self::key(self::key(line.raw("OR "), a).raw(" "), b),
+        SearchKey::And(keys) => {
+            let mut line = line.raw("(");
+            for (i, inner) in keys.iter().enumerate() {
+                line = self::key(if i == 0 { line } else { line.raw(" ") }, inner);
+            }
+            line.raw(")")
+        }
+    }
+}

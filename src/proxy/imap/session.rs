@@ -1,0 +1,179 @@
+//! One logged-in session in the account view: the loop, and what every command goes through.
+
+use std::sync::Arc;
+
+use super::client::{Client, Input};
+use super::ended::Ended;
+use super::record::Recorder;
+use super::scene::View;
+use super::watch::{Waiting, Watch};
+use crate::imap::action::{Ask, ask};
+use crate::imap::command::{Command, Tag, Tagged};
+use crate::imap::frame::Announced;
+use crate::imap::reply;
+use crate::policy::{Action, Decision, Denial, Doubt, Permit, Rights, decide};
+use crate::proxy::{Services, clock};
+use crate::store::Mailbox;
+use crate::telemetry::Counter;
+use crate::types::{Flags, FolderName, UidValidity};
+use crate::upstream::{Catalogue, Lease};
+
+/// A session with a mailbox.
+pub(super) struct Session {
+    pub(super) services: Arc<Services>,
+    pub(super) client: Client,
+    pub(super) watch: Watch,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) recorder: Recorder,
+    /// Upstream, while a folder is open or a command needs it.
+    pub(super) lease: Option<Lease>,
+    pub(super) selected: Option<Box<Selected>>,
+    /// The client has asked for mod-sequences (RFC 7162 §3.1).
+    pub(super) condstore: bool,
+}
+
+/// The folder that is open.
+pub(super) struct Selected {
+    pub(super) name: FolderName,
+    /// The name in upstream's own octets.
+    pub(super) wire: Vec<u8>,
+    /// The client used EXAMINE.
+    pub(super) read_only: bool,
+    /// We did.
+    pub(super) examined: bool,
+    pub(super) validity: UidValidity,
+    pub(super) messages: u32,
+    /// The keywords of upstream's last FLAGS.
+    pub(super) known: Flags,
+    /// Upstream allows new keywords.
+    pub(super) new_keywords: bool,
+}
+
+impl Session {
+    /// Serves the client until one side ends it.
+    pub(super) async fn run(&mut self) -> Ended {
+        loop {
+            let separator = self.catalogue.separator();
+            let next = self.watch.unless_lost(Waiting::Command, self.client.next(separator)).await;
+            let input = match next.and_then(|input| input) {
+                Ok(input) => input,
+                Err(ended) => return ended,
+            };
+            self.services.counters.count(Counter::Commands);
+            let done = match input {
+                Input::Command(tagged) => self.command(tagged).await,
+                Input::Append(tagged, announced) => Box::pin(self.append(tagged, announced)).await,
+            };
+            if let Err(ended) = done {
+                return ended;
+            }
+        }
+    }
+
+    async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
+        let Tagged { tag, command } = tagged;
+        self.take_in_changes()?;
+        let asked = ask(&command, &self.view());
+        match asked {
+            Ask::Answer => Box::pin(self.answer(&tag, command)).await,
+            Ask::WrongState => self.client.wrong_state(&tag, &command),
+            Ask::NotFound => self.not_found(&tag, &command, None).await,
+            Ask::NoTarget { parent } => {
+                let held = parent.map_or(self.watch.effective().rights_on_root(), |class| {
+                    self.watch.effective().rights_on(class)
+                });
+                self.not_found(&tag, &command, held.has(Rights::CREATE).then_some("TRYCREATE")).await
+            }
+            Ask::Act(action) => match self.decide(&action)? {
+                Ok(permit) => self.carry_out(&tag, command, permit).await,
+                Err(denial) => self.deny(&tag, &command, &denial).await,
+            },
+        }
+    }
+
+    /// Decides under the rights of this moment; a grant that has just started or ended is
+    /// looked at again, once.
+    pub(super) fn decide(&mut self, action: &Action) -> Result<Result<Permit, Denial>, Ended> {
+        for _ in 0..2 {
+            match decide(self.watch.effective(), action, clock::now()) {
+                Decision::Permit(permit) => {
+                    self.services.counters.count(Counter::ActsPermitted);
+                    return Ok(Ok(permit));
+                }
+                Decision::Deny(denial) => return Ok(Err(denial)),
+                Decision::Undecided(Doubt::Stale) => {
+                    self.services.counters.count(Counter::ActsUndecided);
+                    self.watch.refresh()?;
+                }
+            }
+        }
+        Err(Ended::Revoked)
+    }
+
+    /// What the session is now told of the world: pinned classes, rights, folders.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            effective: self.watch.effective(),
+            snapshot: self.services.store.snapshot(),
+            mailbox: self.mailbox.id,
+            inventory: self.catalogue.inventory(),
+            selected: self.selected.as_deref(),
+            uidplus: self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("UIDPLUS")),
+        }
+    }
+
+    /// Ends the session if its rights are gone; tells the client if they have changed
+    /// (RFC 4314 §5.1.1).
+    fn take_in_changes(&mut self) -> Result<(), Ended> {
+        self.watch.refresh()?;
+        if self.watch.take_changed() {
+            self.announce_flags();
+        }
+        Ok(())
+    }
+
+    /// A refusal by policy. SELECT that is refused leaves no folder open (RFC 3501 §6.3.1).
+    pub(super) async fn deny(&mut self, tag: &Tag, command: &Command, denial: &Denial) -> Result<(), Ended> {
+        self.services.counters.count(Counter::ActsDenied);
+        self.recorder.refused(command, denial);
+        if matches!(command, Command::Select(_) | Command::Examine(_)) {
+            self.leave().await?;
+        }
+        reply::no(self.client.wire.out(), tag, Some("NOPERM"), denial.sentence());
+        Ok(())
+    }
+
+    /// Hidden, absent, or not canonically named: one answer, from memory (invariant 11).
+    pub(super) async fn not_found(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        code: Option<&'static str>,
+    ) -> Result<(), Ended> {
+        self.catalogue.refresh_soon();
+        if matches!(command, Command::Select(_) | Command::Examine(_)) {
+            self.leave().await?;
+        }
+        let code = code.unwrap_or("NONEXISTENT");
+        reply::no(self.client.wire.out(), tag, Some(code), "There is no such folder");
+        Ok(())
+    }
+
+    /// Upstream cannot be reached, or has no connection free: temporary, and the session goes on.
+    pub(super) fn unavailable(&mut self, tag: &Tag, sentence: &str) {
+        reply::no(self.client.wire.out(), tag, Some("UNAVAILABLE"), sentence);
+    }
+
+    /// The answer to an APPEND whose message has not been taken.
+    pub(super) async fn refuse_append(
+        &mut self,
+        announced: Announced,
+        answer: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Ended> {
+        let dropped = self.client.drop_literal(announced);
+        self.watch.unless_lost(Waiting::Rest, dropped).await??;
+        answer(self.client.wire.out());
+        Ok(())
+    }
+}
