@@ -151,3 +151,27 @@ pub(super) fn tune(tcp: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&keepalive);
     let _ = socket.set_tcp_user_timeout(Some(STALLED));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{Trouble, trouble};
+
+    #[test]
+    fn errors_of_accept() {
+        for (errno, expected) in [
+            (103, Trouble::Connection), // ECONNABORTED
+            (104, Trouble::Connection), // ECONNRESET
+            (4, Trouble::Connection),   // EINTR
+            (1, Trouble::Connection),   // EPERM
+            (12, Trouble::Resources),
+            (23, Trouble::Resources),
+            (24, Trouble::Resources),
+            (105, Trouble::Resources),
+            (22, Trouble::Unknown), // EINVAL
+        ] {
+            assert_eq!(trouble(&io::Error::from_raw_os_error(errno)), expected, "{errno}");
+        }
+    }
+}

@@ -11,6 +11,8 @@ mod listener;
 mod pool;
 mod stream;
 pub mod systemd;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod wire;
 
