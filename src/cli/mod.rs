@@ -57,10 +57,10 @@ fn obey(cli: Cli) -> Result<Exit, Fault> {
         Verb::Check { upstream } => return check::run(&file, upstream, json),
         Verb::Serve => {
             let config = load(&file)?;
-            daemon::serve(config).map_err(|error| Fault::new(Exit::from(error.kind()), error.to_string()))?;
+            daemon::serve(&file, config)?;
             return Ok(Exit::Ok);
         }
-        Verb::Init => return init::run(&load(&file)?),
+        Verb::Init => return init::run(&file, &load(&file)?),
         Verb::User(_)
         | Verb::Group(_)
         | Verb::Mailbox(_)

@@ -2,6 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::sections::is_host_name;
 use super::{Config, Problem};
 
 /// Longest path of a unix socket: `sun_path` holds 108 octets with its NUL (unix(7)).
@@ -64,6 +65,7 @@ impl Problems<'_> {
         for (section, key, seconds) in [
             ("tls", "handshake_seconds", config.tls.handshake_seconds),
             ("upstream", "connect_seconds", upstream.connect_seconds),
+            ("upstream", "login_seconds", upstream.login_seconds),
             ("upstream", "wait_seconds", upstream.wait_seconds),
         ] {
             let message = "must be from 1 to 3600";
@@ -75,6 +77,9 @@ impl Problems<'_> {
         if let Err(message) = check_filter(&config.log.level) {
             self.add("log", "level", message);
         }
+        let name = &config.submission.hostname;
+        let message = "must be a host name of letters, digits, hyphens and dots, or empty";
+        self.require(name.is_empty() || is_host_name(name), "submission", "hostname", message);
         let long = config.admin.socket.as_os_str().len() > MAX_SOCKET_PATH;
         let message = "the path of a unix socket has at most 107 octets, with the directory it starts at";
         self.require(!long, "admin", "socket", message);

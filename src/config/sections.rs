@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::LoginSettings;
 use crate::net::{DialSettings, LimitSettings, TlsSettings};
+use crate::telemetry::log;
 use crate::types::Network;
-use crate::upstream::PoolSettings;
+use crate::upstream::{ConnectSettings, PoolSettings};
 
 /// The whole configuration. After loading, relative paths start at the file's directory.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -20,6 +22,7 @@ pub struct Config {
     pub imap: Imap,
     pub submission: Submission,
     pub tls: TlsSettings,
+    pub login: LoginSettings,
     pub limits: LimitSettings,
     pub upstream: Upstream,
     pub log: Log,
@@ -73,19 +76,44 @@ impl Default for Imap {
 #[serde(default, deny_unknown_fields)]
 pub struct Submission {
     pub listen: Vec<SocketAddr>,
+    /// The name we greet submission hosts with; empty is this machine's own.
+    pub hostname: String,
 }
 
 impl Default for Submission {
     fn default() -> Self {
-        Self { listen: everywhere(465) }
+        Self { listen: everywhere(465), hostname: String::new() }
     }
 }
 
-/// `[upstream]`: towards the mail hosts; [`DialSettings`] and [`PoolSettings`] in one.
+impl Submission {
+    /// The name for EHLO (RFC 5321 §4.1.1.1), whatever the machine calls itself.
+    pub fn helo(&self) -> String {
+        let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = if self.hostname.is_empty() { own() } else { self.hostname.clone() };
+        let name = name.trim();
+        if is_host_name(name) { name.to_owned() } else { "localhost".into() }
+    }
+}
+
+/// Letters, digits, hyphens and dots (RFC 1123 §2.1).
+pub(super) fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+/// `[upstream]`: towards the mail hosts; [`DialSettings`], [`ConnectSettings`] and [`PoolSettings`] in one.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Upstream {
     pub connect_seconds: u64,
+    pub login_seconds: u64,
     pub plaintext_networks: Vec<Network>,
     pub wait_seconds: u64,
     pub idle_connections: usize,
@@ -98,6 +126,7 @@ impl Default for Upstream {
         let (dial, pool) = (DialSettings::default(), PoolSettings::default());
         Self {
             connect_seconds: dial.connect_seconds,
+            login_seconds: ConnectSettings::default().login_seconds,
             plaintext_networks: dial.plaintext_networks,
             wait_seconds: pool.wait.as_secs(),
             idle_connections: pool.idle,
@@ -113,6 +142,10 @@ impl Upstream {
             connect_seconds: self.connect_seconds,
             plaintext_networks: self.plaintext_networks.clone(),
         }
+    }
+
+    pub fn login(&self) -> ConnectSettings {
+        ConnectSettings { login_seconds: self.login_seconds }
     }
 
     pub fn pool(&self) -> PoolSettings {
@@ -136,6 +169,12 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self { level: "info".into() }
+    }
+}
+
+impl Log {
+    pub fn settings(&self) -> log::Settings {
+        log::Settings { filter: self.level.clone() }
     }
 }
 

@@ -18,6 +18,8 @@ pub enum DaemonError {
     NothingListens,
     /// The control socket, or a file of ours.
     File(PathBuf, io::Error),
+    /// The state directory is another uid's.
+    Owner { directory: PathBuf, owner: u32, ours: u32 },
     /// Another daemon answers on this control socket.
     Running(PathBuf),
     Store(StoreError),
@@ -33,6 +35,11 @@ impl fmt::Display for DaemonError {
             Self::Bind(error) => error.fmt(f),
             Self::NothingListens => f.write_str("none of the addresses can be listened on"),
             Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Owner { directory, owner, ours } => write!(
+                f,
+                "{} belongs to uid {owner}, and this is uid {ours}: run it as that user",
+                directory.display()
+            ),
             Self::Running(path) => write!(f, "a daemon answers on {} already", path.display()),
             Self::Store(error) => error.fmt(f),
             Self::Journal(error) => write!(f, "journal: {error}"),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::DaemonError;
-pub use parts::{offline, sealer};
+pub use parts::{offline, own_uid, sealer};
 
 use crate::config::Config;
 use crate::net::{Drain, systemd};
@@ -30,7 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the proxy until SIGTERM or SIGINT. `file` is read again at SIGHUP.
 pub fn serve(file: &Path, config: Config) -> Result<(), DaemonError> {
-    log::start(&config.log).map_err(|error| DaemonError::Config(error.to_string()))?;
+    log::start(&config.log.settings()).map_err(|error| DaemonError::Config(error.to_string()))?;
     sessions::log_panics();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().thread_name("mandate");
