@@ -10,5 +10,18 @@ pub mod sasl;
 pub mod smtp;
 pub mod store;
 pub mod telemetry;
+pub mod telemetry {
+    pub struct Quoted<'a>(&'a [u8]);
+    impl<'a> Quoted<'a> {
+        pub fn new<T: AsRef<[u8]> + ?Sized>(text: &'a T) -> Self {
+            Self(text.as_ref())
+        }
+    }
+    impl std::fmt::Display for Quoted<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{:?}", String::from_utf8_lossy(self.0))
+        }
+    }
+}
 pub mod types;
 pub mod upstream;

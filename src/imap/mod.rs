@@ -8,8 +8,8 @@
 //! them the client may see, [`reply`] writes our own answers.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
-pub mod action;
 pub mod capability;
+pub mod action;
 pub mod command;
 pub mod frame;
 pub mod parse;

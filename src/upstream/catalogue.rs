@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::{ANSWER, Answered, Connection};
 use super::error::{CommandError, LeaseError};
 use super::pool::Pools;
 use super::status::{Ask, Board, Reply, StatusValues};
 use super::target::Target;
 use crate::imap::command::StatusItem;
 use crate::imap::inventory::Inventory;
+use crate::imap::response::Response;
 use crate::imap::writer::Housekeeping;
 use crate::types::{FolderName, MailboxId, UidValidity};
 
@@ -50,6 +51,35 @@ pub struct Snapshot {
     pub inventory: Arc<Inventory>,
     /// Of the folders that were opened or asked about so far.
     pub uid_validity: Arc<HashMap<FolderName, UidValidity>>,
+}
+
+/// Every mailbox's catalogue.
+pub struct Catalogues {
+    pools: Arc<Pools>,
+    known: Mutex<HashMap<MailboxId, Arc<Catalogue>>>,
+}
+
+impl Catalogues {
+    pub fn new(pools: Arc<Pools>) -> Self {
+        Self { pools, known: Mutex::default() }
+    }
+
+    /// The mailbox's catalogue, by the newest target seen.
+    pub fn of(&self, target: &Target) -> Arc<Catalogue> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let catalogue = known
+            .entry(target.mailbox)
+            .or_insert_with(|| Catalogue::new(self.pools.clone(), target.clone()))
+            .clone();
+        drop(known);
+        catalogue.follow(target);
+        catalogue
+    }
+
+    /// The mailbox is gone.
+    pub fn forget(&self, mailbox: MailboxId) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&mailbox);
+    }
 }
 
 /// One mailbox's folders, shared by all its users.
@@ -199,28 +229,125 @@ impl Catalogue {
 
     /// Answers everything on the board.
     async fn work(&self) {
-        let _stopped = GiveUp(&self.board);
+        let mut unanswered = GiveUp(Some(&self.board));
         let target = self.lock().target.clone();
         loop {
-            let deadline = Instant::now() + STATUS;
-            let mut lease = match self.pools.housekeeping_lease(&target, deadline).await {
-                Ok(lease) => lease,
+            match self.serve(&target).await {
+                Ok(true) => break,
+                Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(mailbox = %target.mailbox, %error, "folder status could not be asked");
-                    return;
-                }
-            };
-            for _ in 0..BATCHES {
-                let batch = self.board.next_batch();
-                if batch.is_empty() {
-                    return lease.give_back().await;
-                }
-                if let Err(error) = self.ask(&mut lease, &batch).await {
                     tracing::warn!(mailbox = %target.mailbox, %error, "folder status was not answered");
                     return;
                 }
             }
-            lease.give_back().await;
+        }
+        unanswered.0 = None;
+    }
+
+    /// Asks the host for a while; says whether nothing is left to ask.
+    async fn serve(&self, target: &Target) -> Result<bool, LeaseError> {
+        let mut lease = self.pools.housekeeping_lease(target, Instant::now() + STATUS).await?;
+        for _ in 0..BATCHES {
+            let batch = self.board.next_batch();
+            if batch.is_empty() {
+                lease.give_back().await;
+                return Ok(true);
+            }
+            ask(&mut lease, &self.board, &batch).await?;
+        }
+        lease.give_back().await;
+        Ok(false)
+    }
+
+    /// Makes an inventory the known one, if the mailbox is still the one that it was taken of.
+    fn adopt(&self, inventory: Inventory, ticket: u64, generation: u64) -> Arc<Snapshot> {
+        let mut state = self.lock();
+        let before = state.known.as_ref().map(|known| &known.snapshot);
+        let inventory = Arc::new(inventory);
+        let snapshot = match before {
+            Some(before) if before.inventory == inventory => before.clone(),
+            Some(before) => {
+                let mut uid_validity = HashMap::clone(&before.uid_validity);
+                uid_validity.retain(|folder, _| inventory.find(folder).is_some());
+                Arc::new(Snapshot { version: ticket, inventory, uid_validity: Arc::new(uid_validity) })
+            }
+            None => Arc::new(Snapshot { version: ticket, inventory, uid_validity: Arc::default() }),
+        };
+        if state.target.generation == generation {
+            state.known = Some(Known { snapshot: snapshot.clone(), taken: Instant::now(), ticket });
+        }
+        snapshot
+    }
+
+    /// A newer endpoint, account or password; another account has other folders.
+    fn follow(&self, target: &Target) {
+        let mut state = self.lock();
+        if state.target.generation < target.generation {
+            state.known = None;
+        }
+        if state.target.generation <= target.generation {
+            state.target = target.clone();
         }
     }
+
+    fn mailbox(&self) -> MailboxId {
+        self.lock().target.mailbox
+    }
+
+    fn ticket(&self) -> u64 {
+        self.tickets.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves nobody waiting for a worker that is no more.
+struct GiveUp<'a>(Option<&'a Board>);
+
+impl Drop for GiveUp<'_> {
+    fn drop(&mut self) {
+        if let Some(board) = self.0 {
+            board.give_up();
+        }
+    }
+}
+
+/// Lists every folder, with special uses where the host tells them on request.
+async fn take_inventory(connection: &mut Connection, deadline: Instant) -> Result<Inventory, CommandError> {
+    let can = connection.capabilities();
+    let special_use = can.has("SPECIAL-USE") && can.has("LIST-EXTENDED");
+    let deadline = deadline.min(Instant::now() + ANSWER);
+    let answered = connection.command_by(&Housekeeping::Inventory { special_use }, deadline).await?;
+    if !answered.is_ok() {
+        return Err(CommandError::Protocol("the host refuses to list its folders"));
+    }
+    let listed = |response| match response {
+        Response::List(listed) => Some(listed),
+        _ => None,
+    };
+    let inventory = Inventory::build(answered.responses().filter_map(listed));
+    if inventory.excluded > 0 {
+        tracing::debug!(excluded = inventory.excluded, "folder names without a canonical form were left out");
+    }
+    Ok(inventory)
+}
+
+/// Sends a batch of STATUS and puts the answers on the board.
+async fn ask(connection: &mut Connection, board: &Board, batch: &[Ask]) -> Result<(), CommandError> {
+    let status = batch.iter().map(|ask| Housekeeping::Status { folder: &ask.folder, items: &ask.items });
+    let commands: Vec<_> = status.collect();
+    let answered = connection.commands_by(&commands, Instant::now() + STATUS).await?;
+    let told = |name: &[u8]| {
+        let mut responses = answered.iter().flat_map(Answered::responses);
+        responses.find_map(|response| match response {
+            Response::StatusData(data) if data.name == name => Some(data.items),
+            _ => None,
+        })
+    };
+    for (ask, answered) in batch.iter().zip(&answered) {
+        board.answer(ask, told(&ask.folder).filter(|_| answered.is_ok()));
+    }
+    Ok(())
 }

@@ -189,8 +189,8 @@ impl Connection {
                 }
                 Ok(Response::Continue(_)) if prompt => return Ok(true),
                 Ok(Response::Continue(_)) => return Err(CommandError::Protocol("a prompt out of place")),
-                Ok(Response::Status(Status { condition: Condition::Bye, text, .. })) => {
-                    return Err(CommandError::Bye(words(text)));
+                Ok(Response::Status(Status { condition: Condition::Bye, .. })) => {
+                    return Err(CommandError::Bye(words(&line)));
                 }
                 Err(Unparseable) if !line.starts_with(b"* ") => {
                     return Err(CommandError::Protocol("a line that is no answer"));
@@ -242,7 +242,11 @@ impl Answered {
         self.condition == Condition::Ok
     }
 
-    /// The tagged line.
+    pub(super) fn tagged_line(&self) -> &[u8] {
+        &self.tagged
+    }
+
+    /// The tagged answer.
     pub fn status(&self) -> Option<Status<'_>> {
         match response::parse(&self.tagged) {
             Ok(Response::Tagged { status, .. }) => Some(status),
@@ -299,7 +303,7 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// The host's text for our log, which escapes and cuts it.
-pub(super) fn words(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
+/// The host's line for our log, which escapes and cuts it.
+pub(super) fn words(line: &[u8]) -> String {
+    String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
 }

@@ -18,6 +18,10 @@ use crate::imap::response::{self, Code, Condition, Response, Status};
 use crate::imap::writer::Housekeeping;
 use crate::types::{Account, Endpoint, Secret, Security};
 
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod tests;
+
 /// Longest wait for NOOP on an idle connection; then a new one is quicker.
 const ALIVE: Duration = Duration::from_secs(2);
 /// Longest wait for UNSELECT or NOOP when a connection is given back.
@@ -106,7 +110,7 @@ async fn greet(connection: &mut Connection) -> Result<(), ConnectError> {
             Ok(())
         }
         Condition::PreAuth => Err(ConnectError::Preauth),
-        Condition::Bye => Err(turned_away(&status)),
+        Condition::Bye => Err(turned_away(words(&line))),
         Condition::No | Condition::Bad => Err(ConnectError::Protocol("the greeting is neither OK nor BYE")),
     }
 }
@@ -142,15 +146,12 @@ async fn log_in(
     } else {
         Housekeeping::Login { user: &account.authcid, password }
     };
-    let answered = match connection.command(&command).await {
-        Err(CommandError::Bye(words)) if speaks_of_a_limit(&words) => return Err(ConnectError::Limit(words)),
-        answered => answered?,
-    };
+    let answered = connection.command(&command).await?;
     connection.wire.end_secrets();
     if let Some(status) = answered.status()
         && !answered.is_ok()
     {
-        return Err(refused(&status));
+        return Err(refused(&status, words(answered.tagged_line())));
     }
     connection.capabilities = announced(&answered).unwrap_or_default();
     connection.alert = alert(&answered);
@@ -168,8 +169,9 @@ async fn enable(connection: &mut Connection, wanted: EnabledSet) -> Result<(), C
     if !(can.has(name) || !qresync && can.has_condstore()) {
         return Err(ConnectError::Protocol("the host does not offer what was to be enabled"));
     }
+    let at_select = !qresync && !can.has("ENABLE");
     connection.enabled = wanted;
-    if !qresync && !can.has("ENABLE") {
+    if at_select {
         return Ok(());
     }
     let answered = connection.command(&Housekeeping::Enable { qresync }).await?;
@@ -217,39 +219,34 @@ fn alert(answered: &Answered) -> Option<String> {
 }
 
 /// Why a log-in was answered NO or BAD.
-fn refused(status: &Status<'_>) -> ConnectError {
-    let text = words(status.text);
+fn refused(status: &Status<'_>, words: String) -> ConnectError {
     match (&status.condition, &status.code) {
         (Condition::Bad, _) => ConnectError::Protocol("the host did not understand the log-in"),
-        (_, Some(Code::Limit)) => ConnectError::Limit(text),
-        _ if speaks_of_a_limit(&text) => ConnectError::Limit(text),
-        (_, Some(Code::Unavailable | Code::InUse)) => ConnectError::Bye(text),
-        _ => ConnectError::Credential(text),
+        _ if speaks_of_a_limit(&words) => ConnectError::Limit(words),
+        (_, Some(Code::Unavailable | Code::InUse)) => ConnectError::Bye(words),
+        _ => ConnectError::Credential(words),
     }
 }
 
-fn turned_away(status: &Status<'_>) -> ConnectError {
-    let text = words(status.text);
-    if status.code == Some(Code::Limit) || speaks_of_a_limit(&text) {
-        return ConnectError::Limit(text);
-    }
-    ConnectError::Bye(text)
+fn turned_away(words: String) -> ConnectError {
+    if speaks_of_a_limit(&words) { ConnectError::Limit(words) } else { ConnectError::Bye(words) }
 }
 
-/// Hosts that do not know the code LIMIT (RFC 5530 §3) say it in words.
+/// The code LIMIT, or the words of hosts that do not know it.
 ///
 /// Dovecot: "Maximum number of connections from user+IP exceeded"; Gmail: "Too many
 /// simultaneous connections"; Courier: "Maximum connection limit reached".
 fn speaks_of_a_limit(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    text.contains("connection") && ["maximum", "too many", "limit"].iter().any(|word| text.contains(word))
+    let of_connections = |word: &&str| text.contains(word) && text.contains("connection");
+    text.contains("[limit]") || ["maximum", "too many", "limit"].iter().any(of_connections)
 }
 
 impl From<CommandError> for ConnectError {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Dead(error) => Self::Dead(error),
-            CommandError::Bye(words) => Self::Bye(words),
+            CommandError::Bye(words) => turned_away(words),
             CommandError::Slow => Self::Slow("answering"),
             CommandError::Unreadable(_) => Self::Protocol("what it says is no IMAP"),
             CommandError::Unwritable => Self::Protocol("our account or password cannot be written in IMAP"),

@@ -1,9 +1,26 @@
-//! stub
+//! Mail hosts as this proxy meets them: dial, verify, log in, keep, share. Layer 4.
+//!
+//! Knows mailboxes, not users or grants: whoever holds a [`Lease`] has been permitted
+//! elsewhere. A [`Connection`] leaves this module logged in, with nothing selected;
+//! [`Pools`] decides who may have one, a [`Catalogue`] knows a mailbox's folders, and
+//! [`smtp`] hands mail in.
+
+mod catalogue;
 mod connect;
-mod error; mod pool; mod target; mod status;
+mod connection;
+mod error;
+mod login;
+mod pool;
 pub mod smtp;
-#[cfg(test)] mod testing;
-pub use connect::{Connector, ConnectSettings};
+mod status;
+mod target;
+#[cfg(test)]
+mod testing;
+
+pub use catalogue::{Catalogue, Catalogues, Snapshot};
+pub use connect::{ConnectSettings, Connector};
+pub use connection::{Answered, Connection};
 pub use error::{CommandError, ConnectError, LeaseError};
 pub use pool::{Host, Lease, Pools, Settings as PoolSettings};
+pub use status::StatusValues;
 pub use target::{EnabledSet, Target};

@@ -7,8 +7,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::connect::{ConnectSettings, Connector};
+use super::target::Target;
 use crate::net::{DialSettings, Dialer};
-use crate::types::{Endpoint, Security, Trust};
+use crate::types::{Account, Endpoint, MailboxId, Secret, Security, Trust};
 
 /// Listens for one connection per script.
 ///
@@ -55,4 +56,15 @@ async fn play(stream: TcpStream, script: &str) {
 pub(super) fn connector() -> Connector {
     let dialer = Dialer::new(DialSettings::default());
     Connector::new(Arc::new(dialer), ConnectSettings { login_seconds: 1 })
+}
+
+pub(super) fn target(endpoint: Endpoint) -> Target {
+    Target {
+        mailbox: MailboxId(1),
+        generation: 1,
+        endpoint,
+        account: Account { authcid: "support@example.org".to_owned(), authzid: None },
+        password: Secret::new("secret"),
+        max_connections: 3,
+    }
 }

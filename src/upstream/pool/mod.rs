@@ -75,7 +75,7 @@ impl Default for Settings {
 }
 
 /// Every mailbox's connections.
-pub struct Pools<H: Host> {
+pub struct Pools<H: Host = Connector> {
     host: H,
     settings: Settings,
     shelves: Mutex<HashMap<MailboxId, Arc<Shelf<H::Link>>>>,
@@ -227,7 +227,7 @@ async fn within<T>(
 /// One connection, for as long as this value lives.
 ///
 /// [`Lease::give_back`] hands it on; dropping it closes it, in whatever state it is.
-pub struct Lease<H: Host> {
+pub struct Lease<H: Host = Connector> {
     link: Option<H::Link>,
     pools: Arc<Pools<H>>,
     shelf: Arc<Shelf<H::Link>>,
