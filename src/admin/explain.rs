@@ -23,7 +23,7 @@ const SAMPLES: [Sample; 13] = [
     Sample { name: "mark-deleted", action: |class| flag(class, SystemFlag::Deleted) },
     Sample {
         name: "expunge",
-        action: |class| Action::Expunge { place: Place::of(class), only: None, uidplus: true },
+        action: |class| Action::Expunge { place: Place::of(class), uidplus: true },
     },
     Sample { name: "store", action: |class| Action::Append { class, flags: Flags::default() } },
     Sample {

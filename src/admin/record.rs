@@ -1,5 +1,7 @@
 //! Every change by an admin is a line of the journal, on disk before it is acknowledged.
 
+use std::fmt::Display;
+
 use super::{Actor, Failure, FailureKind, Services};
 use crate::policy::Grant;
 use crate::telemetry::{Durability, Event, GrantChange, Outcome};
@@ -9,7 +11,7 @@ pub(super) async fn record(
     services: &Services,
     actor: Actor,
     verb: &'static str,
-    about: &[&dyn ToString],
+    about: &[&(dyn Display + Sync)],
 ) -> Result<(), Failure> {
     let about = about.iter().map(|id| id.to_string()).collect();
     write(services, Event::Admin { by: actor.to_string(), verb, about, outcome: Outcome::Done }).await

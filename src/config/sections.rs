@@ -214,7 +214,13 @@ fn everywhere(port: u16) -> Vec<SocketAddr> {
 
 impl Config {
     /// The lists, which an environment variable gives with commas between.
-    pub(super) const LISTS: [&str; 3] = ["imap.listen", "submission.listen", "upstream.plaintext_networks"];
+    pub(super) const LISTS: [&str; 5] = [
+        "imap.listen",
+        "submission.listen",
+        "login.throttle.delays_seconds",
+        "login.throttle.trusted_clients",
+        "upstream.plaintext_networks",
+    ];
 
     /// Makes relative paths start at `directory`, the configuration file's own.
     pub(super) fn resolve(&mut self, directory: &Path) {
