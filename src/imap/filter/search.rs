@@ -1,0 +1,107 @@
+//! Answers to SEARCH, written anew with the client's tag.
+
+use super::Drop;
+use crate::imap::command::Tag;
+use crate::imap::scan::{Event, SearchWord};
+
+/// What of the current response is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Shown {
+    All,
+    /// Not the value of the last word.
+    NotThis,
+    /// Nothing.
+    Nothing,
+}
+
+/// Writes what the scanner finds of SEARCH and ESEARCH responses.
+#[derive(Clone, Debug)]
+pub struct SearchWriter<'a> {
+    /// The tag under which we asked upstream.
+    ours: &'a Tag,
+    client: &'a Tag,
+    condstore: bool,
+    shown: Shown,
+    /// A `(MODSEQ` of a plain SEARCH is open.
+    open: bool,
+    extended: bool,
+    /// A space is due before the next number.
+    gap: bool,
+}
+
+impl<'a> SearchWriter<'a> {
+    pub fn new(ours: &'a Tag, client: &'a Tag, condstore: bool) -> Self {
+        Self { ours, client, condstore, shown: Shown::All, open: false, extended: false, gap: false }
+    }
+
+    pub fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Option<Drop> {
+        match event {
+            Event::Search => {
+                self.begin(false);
+                out.extend_from_slice(b"* SEARCH");
+            }
+            Event::Esearch(tag) => {
+                self.begin(true);
+                if *tag != self.ours.as_str().as_bytes() {
+                    self.shown = Shown::Nothing;
+                    return Some(Drop::Search);
+                }
+                out.extend_from_slice(format!("* ESEARCH (TAG \"{}\")", self.client.as_str()).as_bytes());
+            }
+            Event::SearchWord(word) if self.shown != Shown::Nothing => return self.word(*word, out),
+            Event::SearchNumbers(numbers) if self.shown == Shown::All => self.numbers(numbers, out),
+            Event::SearchEnd if self.shown != Shown::Nothing => {
+                out.extend_from_slice(if self.open { b")\r\n" } else { b"\r\n" });
+            }
+            Event::SearchWord(_)
+            | Event::SearchNumbers(_)
+            | Event::SearchEnd
+            | Event::More
+            | Event::Line(_)
+            | Event::Fetch(_)
+            | Event::Uid(_)
+            | Event::ModSeq(_)
+            | Event::Flags(_)
+            | Event::Item(_)
+            | Event::Value(_)
+            | Event::Literal(_)
+            | Event::Dropped
+            | Event::FetchEnd
+            | Event::Fault(_) => {}
+        }
+        None
+    }
+
+    fn begin(&mut self, extended: bool) {
+        (self.shown, self.open, self.gap) = (Shown::All, false, false);
+        self.extended = extended;
+    }
+
+    fn word(&mut self, word: SearchWord, out: &mut Vec<u8>) -> Option<Drop> {
+        if word == SearchWord::ModSeq && !self.condstore {
+            self.shown = Shown::NotThis;
+            return Some(Drop::Item);
+        }
+        self.shown = Shown::All;
+        out.push(b' ');
+        self.gap = false;
+        if word == SearchWord::ModSeq && !self.extended {
+            self.open = true;
+            out.push(b'(');
+        }
+        out.extend_from_slice(word.as_str().as_bytes());
+        None
+    }
+
+    /// Spaces are written only once something follows them.
+    fn numbers(&mut self, numbers: &[u8], out: &mut Vec<u8>) {
+        let text = numbers.trim_ascii();
+        self.gap |= numbers.first() == Some(&b' ');
+        if text.is_empty() {
+            return;
+        }
+        out.extend_from_slice(if self.gap { b" " } else { b"" });
+        out.extend_from_slice(text);
+        self.gap = numbers.last() == Some(&b' ');
+    }
+}
