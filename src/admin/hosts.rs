@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Failure, FailureKind, Login};
-use crate::imap::response::{Listed, Response};
+use crate::imap::inventory::{self, Entry, suggest_class};
+use crate::imap::response::Response;
 use crate::imap::writer::Housekeeping;
 use crate::policy::FolderClass;
 use crate::types::{Account, Endpoint, FolderName, MailboxId, Secret, Separator};
@@ -83,39 +84,36 @@ fn failure(service: &str, endpoint: &Endpoint, error: &dyn std::fmt::Display) ->
 }
 
 async fn take_inventory(connection: &mut Connection, deadline: Instant) -> Result<Inventory, String> {
-    let special_use = connection.capabilities().has("SPECIAL-USE");
+    let can = connection.capabilities();
+    let special_use = can.has("SPECIAL-USE") && can.has("LIST-EXTENDED");
     let answered = connection.command_by(&Housekeeping::Inventory { special_use }, deadline).await;
     let answered = answered.map_err(|error| error.to_string())?;
     if !answered.is_ok() {
         return Err("the mail host does not list its folders".into());
     }
-    let listed: Vec<Listed> = answered
-        .responses()
-        .filter_map(|response| match response {
-            Response::List(listed) => Some(listed),
-            _ => None,
-        })
-        .collect();
-    Ok(Inventory::of(&listed))
+    let listed = answered.responses().filter_map(|response| match response {
+        Response::List(listed) => Some(listed),
+        _ => None,
+    });
+    Ok(Inventory::of(&inventory::Inventory::build(listed)))
 }
 
 impl Inventory {
-    fn of(listed: &[Listed]) -> Self {
-        let separator = listed.iter().find_map(|listed| listed.separator).map(char::from);
-        let mut inventory = Self { separator, folders: Vec::new(), unusable: 0 };
-        for listed in listed {
-            let Ok(name) = FolderName::from_wire(&listed.name, separator) else {
-                inventory.unusable += 1;
-                continue;
-            };
-            let special = FolderClass::ALL.into_iter().find(|class| {
-                let wanted = class.special_use();
-                wanted.is_some_and(|use_| listed.attributes.iter().any(|given| given.eq_ignore_ascii_case(use_)))
-            });
-            inventory.folders.push(Found { name, suggested: special, special_use: special.is_some() });
-        }
-        inventory.folders.sort_by(|a, b| (!a.name.is_inbox(), &a.name).cmp(&(!b.name.is_inbox(), &b.name)));
-        inventory
+    /// INBOX first; levels that hold no messages are left out.
+    fn of(all: &inventory::Inventory) -> Self {
+        let found = |entry: &Entry| {
+            let class = suggest_class(entry, all.separator);
+            let plain = matches!(class, FolderClass::Ordinary | FolderClass::Inbox);
+            Found {
+                name: entry.name.clone(),
+                suggested: (!plain).then_some(class),
+                special_use: entry.attributes.special.is_some(),
+            }
+        };
+        let entries = all.entries().iter().filter(|entry| entry.attributes.is_selectable());
+        let mut folders: Vec<Found> = entries.map(found).collect();
+        folders.sort_by_key(|found| !found.name.is_inbox());
+        Self { separator: all.separator, folders, unusable: all.excluded }
     }
 
     pub(super) fn has(&self, folder: &FolderName) -> bool {
