@@ -8,14 +8,14 @@
 //! them the client may see, [`reply`] writes our own answers.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
-pub mod capability;
 pub mod action;
+pub mod capability;
 pub mod command;
-pub mod frame;
-pub mod parse;
 pub mod filter;
+pub mod frame;
 pub mod inventory;
 pub mod list;
+pub mod parse;
 pub mod reply;
 pub mod response;
 pub mod scan;

@@ -4,6 +4,7 @@ use smtp_proto::Request;
 
 use super::Path;
 use super::syntax::{self, Bad, Verb};
+use crate::sasl::Mechanism;
 use crate::types::Secret;
 
 /// A client's command.
@@ -27,15 +28,6 @@ pub enum Command {
     Help,
     Quit,
     StartTls,
-}
-
-/// The mechanisms offered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mechanism {
-    /// RFC 4616
-    Plain,
-    /// draft-murchison-sasl-login: what Outlook sends.
-    Login,
 }
 
 /// MAIL FROM and its parameters. `AUTH=` is dropped: we vouch for nobody.
@@ -256,7 +248,8 @@ fn read(line: &[u8]) -> Result<Request<String>, Bad> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, Command, Mail, Mechanism, Notify, Path, Rcpt, Ret, parse};
+    use super::{Body, Command, Mail, Notify, Path, Rcpt, Ret, parse};
+    use crate::sasl::Mechanism;
 
     fn code(line: &str) -> u16 {
         match parse(line.as_bytes()) {

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use super::record::{Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Subscriptions, User};
+use super::record::{
+    Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Subscriptions, User,
+};
 use super::sealed::{Purpose, Sealed};
 use super::tables::{Draft, Key, Record, Row, Tables};
 use super::writer::{Urgency, now};
 use super::{Store, StoreError, export, identity, schema};
 use crate::policy::{Grant, Holder, Role};
-use crate::types::{
-    FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, UidSet, UidValidity, UserId,
-};
+use crate::types::{FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, UidSet, UidValidity, UserId};
 
 /// Longest display name, note or granter in octets: they are shown in one line.
 pub const MAX_TEXT: usize = 500;
@@ -220,7 +220,10 @@ impl Store {
             let NewGrant { holder, mailbox, role, from, until, note, granted_by } = new;
             let suspended = false;
             let granted_at = now();
-            draft.put(id, Grant { id, holder, mailbox, role, from, until, suspended, note, granted_by, granted_at });
+            draft.put(
+                id,
+                Grant { id, holder, mailbox, role, from, until, suspended, note, granted_by, granted_at },
+            );
             Ok(id)
         })
         .await

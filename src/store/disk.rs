@@ -19,11 +19,12 @@ use super::tables::Row;
 
 /// sled's directory within the store's.
 const DIR: &str = "sled";
-/// Largest value in octets. Beyond its inline limit sled writes blob files, which nothing
-/// syncs; records larger than this are cut into several values.
-const MAX_VALUE: usize = 16 << 10;
+/// Largest value in octets; larger records are cut into several. A leaf of sled's tree holds
+/// up to 16 values and then some, and once they exceed a quarter of a segment (128 KiB) in
+/// all it goes to a blob file, which nothing syncs.
+const MAX_VALUE: usize = 4 << 10;
 /// Values that one record may take: 64 MiB, far above what any limit lets it grow to.
-const MAX_CHUNKS: usize = 4096;
+const MAX_CHUNKS: usize = 16 << 10;
 /// Keys before this hold the store's own state; a record's key starts with a letter.
 const STATE: &[u8] = b"\0state";
 
@@ -77,7 +78,11 @@ impl Disk {
             whole.extend_from_slice(&value);
         }
         if !known {
-            return if values.is_empty() { Ok(None) } else { Err(self.damaged("its state record is missing")) };
+            return if values.is_empty() {
+                Ok(None)
+            } else {
+                Err(self.damaged("its state record is missing"))
+            };
         }
         for (name, text) in values {
             let value = serde_json::from_slice(&text).map_err(|_| self.damaged(&format!("record {name}")))?;
@@ -169,7 +174,9 @@ fn guarded<T>(path: &Path, work: impl FnOnce() -> sled::Result<T>) -> Result<T, 
     let damaged = |why: String| StoreError::Damaged { path: path.to_owned(), why };
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(sled::Error::Io(error))) if is_lock(&error) => Err(StoreError::Locked { path: path.to_owned() }),
+        Ok(Err(sled::Error::Io(error))) if is_lock(&error) => {
+            Err(StoreError::Locked { path: path.to_owned() })
+        }
         Ok(Err(sled::Error::Io(error))) => Err(StoreError::Io { path: path.to_owned(), error }),
         Ok(Err(error)) => Err(damaged(error.to_string())),
         Err(_) => Err(damaged("sled gave up on it".into())),
@@ -194,16 +201,22 @@ mod tests {
     fn large_records_are_cut_and_make_no_blobs() {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path(), 1 << 20).unwrap();
-        let row = |key: &str, len: usize| Row { key: key.into(), value: Some(Value::String("é".repeat(len))) };
+        let row =
+            |key: &str, len: usize| Row { key: key.into(), value: Some(Value::String("é".repeat(len))) };
         for n in 1..40 {
             disk.write(1, n, &[row("a/1", 10_000 * n as usize), row("a/1x", 3)]).unwrap();
         }
-        disk.write(1, 40, &[row("a/1", 30_000), row("a/2", 1), row("a/2", 2)]).unwrap();
+        let many: Vec<_> = (0..300).map(|n| row(&format!("b/{n}"), n * 20)).collect();
+        disk.write(1, 40, &many).unwrap();
+        let none: Vec<_> = many.into_iter().map(|row| Row { value: None, ..row }).collect();
+        disk.write(1, 41, &none).unwrap();
+        disk.write(1, 42, &[row("a/1", 30_000), row("a/2", 1), row("a/2", 2)]).unwrap();
         let raw = disk.load().unwrap().unwrap();
-        assert_eq!((raw.schema, raw.n), (1, 40));
-        let lengths: Vec<_> = raw.records.iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap().len())).collect();
+        assert_eq!((raw.schema, raw.n), (1, 42));
+        let lengths: Vec<_> =
+            raw.records.iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap().len())).collect();
         assert_eq!(lengths, [("a/1", 60_000), ("a/1x", 6), ("a/2", 4)]);
-        disk.write(1, 41, &[Row { key: "a/1".into(), value: None }]).unwrap();
+        disk.write(1, 43, &[Row { key: "a/1".into(), value: None }]).unwrap();
         assert_eq!(disk.load().unwrap().unwrap().records.len(), 2);
         assert_eq!(fs::read_dir(dir.path().join("sled/blobs")).unwrap().count(), 0);
     }

@@ -31,7 +31,8 @@ mod tests;
 
 pub use error::StoreError;
 pub use record::{
-    Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Pin, Submission, Subscriptions, User,
+    Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Pin, Submission, Subscriptions,
+    User,
 };
 pub use sealed::{KEY_LEN, Purpose, Sealed, Sealer};
 pub use snapshot::{AddressHolder, LookupError, Snapshot};
@@ -133,7 +134,10 @@ impl Store {
         let snapshot = self.snapshot();
         let sealed = snapshot.tables.credentials.get(&(mailbox, purpose));
         let (Some(sealed), Some(mailbox)) = (sealed, snapshot.mailbox(mailbox)) else {
-            return Err(StoreError::Unknown(format!("no {} credential is stored for {mailbox}", purpose.as_str())));
+            return Err(StoreError::Unknown(format!(
+                "no {} credential is stored for {mailbox}",
+                purpose.as_str()
+            )));
         };
         self.shared.sealer.open(&identity(mailbox, purpose)?, sealed)
     }

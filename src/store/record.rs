@@ -168,7 +168,9 @@ impl Mailbox {
         for pin in &mut self.pins {
             let rest = match pin.folder == *from {
                 true => "",
-                false if pin.folder.is_below(from, self.separator) => &pin.folder.as_str()[from.as_str().len()..],
+                false if pin.folder.is_below(from, self.separator) => {
+                    &pin.folder.as_str()[from.as_str().len()..]
+                }
                 false => continue,
             };
             // A name too long or deep after all keeps its old pin; upstream refused it as well.

@@ -137,6 +137,9 @@ pub(super) fn rows_of_export(text: &str, schema: &Schema) -> Result<Vec<Row>, St
     if let Some(why) = parsed.damaged {
         return Err(export::damaged(why));
     }
+    if parsed.good < text.len() {
+        return Err(export::damaged("its last line is damaged; remove that line to use the others".into()));
+    }
     migrate(&mut parsed.raw, schema, Path::new("the export"))?;
     Ok(rows(&parsed.raw))
 }

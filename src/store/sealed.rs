@@ -196,7 +196,14 @@ mod tests {
         Endpoint { host: host.into(), port, security: Security::Implicit, trust: Trust::System }
     }
 
-    fn open(sealer: &Sealer, mailbox: u64, purpose: Purpose, host: &str, port: u16, sealed: &super::Sealed) -> bool {
+    fn open(
+        sealer: &Sealer,
+        mailbox: u64,
+        purpose: Purpose,
+        host: &str,
+        port: u16,
+        sealed: &super::Sealed,
+    ) -> bool {
         let endpoint = endpoint(host, port);
         let identity = Identity { mailbox: MailboxId(mailbox), purpose, endpoint: &endpoint };
         sealer.open(&identity, sealed).is_ok_and(|secret| secret.expose() == b"hunter2")

@@ -9,7 +9,8 @@ use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::tables::Tables;
 use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
 use crate::types::{
-    Address, FolderName, GrantId, GroupId, LoginName, MailboxId, ShortName, Timestamp, UidSet, UidValidity, UserId,
+    Address, FolderName, GrantId, GroupId, LoginName, MailboxId, ShortName, Timestamp, UidSet, UidValidity,
+    UserId,
 };
 
 /// Who holds an address.
@@ -251,30 +252,46 @@ impl Index {
         if mailbox.short.as_str().contains('@') {
             return conflict(format!("the short name {} must not contain @", mailbox.short));
         }
-        if let Some(other) = self.shorts.insert(mailbox.short.clone(), mailbox.id) {
-            let other = tables.mailboxes.get(&other).map(|other| other.address.to_string()).unwrap_or_default();
-            return conflict(format!("{} is the short name of mailbox {other} already", mailbox.short));
+        let other = self.shorts.insert(mailbox.short.clone(), mailbox.id);
+        if let Some(other) = other.and_then(|other| tables.mailboxes.get(&other)) {
+            let Mailbox { short, address, .. } = mailbox;
+            return conflict(format!(
+                "{short} would be the short name of both {} and {address}",
+                other.address
+            ));
         }
         for address in mailbox.addresses() {
             self.hold(tables, address, AddressHolder::Mailbox(mailbox.id))?;
         }
         if let Some(owner) = mailbox.owner.filter(|owner| !tables.users.contains_key(owner)) {
-            return conflict(format!("mailbox {} names an owner {owner} who does not exist", mailbox.address));
+            return conflict(format!(
+                "mailbox {} names an owner {owner} who does not exist",
+                mailbox.address
+            ));
         }
         Ok(())
     }
 
     fn hold(&mut self, tables: &Tables, address: &Address, holder: AddressHolder) -> Result<(), StoreError> {
-        let Some(other) = self.addresses.insert(address.clone(), holder) else { return Ok(()) };
-        let other = match other {
+        let name = |holder| match holder {
             AddressHolder::User(id) => {
                 tables.users.get(&id).map(|user| format!("user {}", user.login)).unwrap_or_default()
             }
-            AddressHolder::Mailbox(id) => {
-                tables.mailboxes.get(&id).map(|mailbox| format!("mailbox {}", mailbox.address)).unwrap_or_default()
-            }
+            AddressHolder::Mailbox(id) => tables
+                .mailboxes
+                .get(&id)
+                .map(|mailbox| format!("mailbox {}", mailbox.address))
+                .unwrap_or_default(),
         };
-        conflict(format!("{address} belongs to {other} already"))
+        match self.addresses.insert(address.clone(), holder) {
+            None => Ok(()),
+            Some(other) if other == holder => {
+                conflict(format!("{address} is given twice for {}", name(holder)))
+            }
+            Some(other) => {
+                conflict(format!("{address} would belong to both {} and {}", name(other), name(holder)))
+            }
+        }
     }
 
     fn add_group(&mut self, tables: &Tables, group: &Group) -> Result<(), StoreError> {
@@ -285,7 +302,10 @@ impl Index {
             return conflict(format!("there is a group {} already", group.name));
         }
         if self.is_login(group.name.as_str()) {
-            return conflict(format!("{} is a user's login name: a grant to it could mean either", group.name));
+            return conflict(format!(
+                "{} is a user's login name: a grant to it could mean either",
+                group.name
+            ));
         }
         for member in &group.members {
             if !tables.users.contains_key(member) {
@@ -315,13 +335,17 @@ impl Index {
             let login = user.login.as_str();
             let holder = Address::parse(login).ok().and_then(|address| self.addresses.get(&address));
             if holder.is_some_and(|holder| *holder != AddressHolder::User(user.id)) {
-                return conflict(format!("the login name {login} is the address of somebody else or of a mailbox"));
+                return conflict(format!(
+                    "the login name {login} is the address of somebody else or of a mailbox"
+                ));
             }
         }
         for mailbox in tables.mailboxes.values() {
             let short = &mailbox.short;
             if self.is_login(short.as_str()) {
-                return conflict(format!("{short} is a user's login name: a login with it could mean either"));
+                return conflict(format!(
+                    "{short} is a user's login name: a login with it could mean either"
+                ));
             }
             let domains = mailbox.addresses().map(Address::domain);
             let readings = domains.filter_map(|domain| Address::parse(&format!("{short}@{domain}")).ok());

@@ -250,8 +250,11 @@ impl Draft {
 
     /// Removes every record whose key is `doomed`.
     pub fn remove_where<R: Record>(&mut self, doomed: impl Fn(&R::Key, &R) -> bool) {
-        let keys: Vec<_> =
-            R::table(&self.tables).iter().filter(|(key, r)| doomed(key, r)).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<_> = R::table(&self.tables)
+            .iter()
+            .filter(|(key, r)| doomed(key, r))
+            .map(|(key, _)| key.clone())
+            .collect();
         keys.iter().for_each(|key| self.remove::<R>(key));
     }
 

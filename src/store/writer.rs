@@ -162,10 +162,14 @@ impl Worker {
 
     /// Does the jobs in order, and writes what has waited long enough. Gives back the
     /// caller who wants an end, if there is one.
-    fn work(&mut self, jobs: Vec<Job>) -> Result<Option<oneshot::Sender<Result<(), StoreError>>>, StoreError> {
+    fn work(
+        &mut self,
+        jobs: Vec<Job>,
+    ) -> Result<Option<oneshot::Sender<Result<(), StoreError>>>, StoreError> {
         let late = self.write_by.is_some_and(|by| by <= Instant::now());
         let index = Arc::clone(&self.shared.snapshot.load().index);
-        let mut batch = Batch { tables: self.tables.clone(), index, rows: Vec::new(), acknowledge: Vec::new() };
+        let mut batch =
+            Batch { tables: self.tables.clone(), index, rows: Vec::new(), acknowledge: Vec::new() };
         let (mut roles, mut stop) = (Vec::new(), None);
         for job in jobs {
             match job {
@@ -178,7 +182,7 @@ impl Worker {
         for (new, done) in roles {
             self.publish(Arc::clone(&self.shared.snapshot.load().index), Some(new), true);
             // Who asked may be gone.
-            drop(done.send(()));
+            let _ = done.send(());
         }
         Ok(stop)
     }

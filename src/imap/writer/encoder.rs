@@ -82,6 +82,19 @@ impl Encoder {
         self
     }
 
+    /// A space and an atom; a value that is none spoils the command.
+    pub fn atom(mut self, atom: &str) -> Self {
+        let fine = |b: u8| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b);
+        self.sound &= !atom.is_empty() && atom.bytes().all(fine);
+        self.word(atom)
+    }
+
+    /// A space and a quoted string; a value that needs more spoils the command.
+    pub fn quoted(mut self, text: &str) -> Self {
+        self.sound &= text.bytes().all(is_plain);
+        self.word(format_args!("\"{text}\""))
+    }
+
     /// A space and a string: quoted if short and plain, otherwise a literal.
     pub fn string(mut self, octets: &[u8]) -> Self {
         self.line.push(b' ');
@@ -90,8 +103,7 @@ impl Encoder {
 
     /// A string without the space.
     pub fn bare_string(mut self, octets: &[u8]) -> Self {
-        let plain = |b: &u8| (b' '..=b'~').contains(b) && *b != b'"' && *b != b'\\';
-        if octets.len() <= MAX_QUOTED && octets.iter().all(plain) {
+        if octets.len() <= MAX_QUOTED && octets.iter().copied().all(is_plain) {
             self.line.push(b'"');
             self.line.extend_from_slice(octets);
             self.line.push(b'"');
@@ -131,4 +143,9 @@ impl Encoder {
         let done = self.next_part();
         done.sound.then_some(Outgoing { parts: done.parts, then: None })
     }
+}
+
+/// Whether an octet may stand in quotes as it is.
+fn is_plain(b: u8) -> bool {
+    (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\'
 }

@@ -226,7 +226,7 @@ fn append(line: Encoder, append: &Append, flags: &Flags, folder: &[u8]) -> Optio
     let line = line.word("APPEND").string(folder);
     let line = if flags.is_empty() { line } else { line.word(format_args!("({flags})")) };
     let line = match &append.date {
-        Some(date) => line.word(format_args!("\"{date}\"")),
+        Some(date) => line.quoted(date),
         None => line,
     };
     line.end_announcing(append.size)

@@ -11,7 +11,7 @@ use crate::imap::action::{Ask, ask};
 use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::frame::Announced;
 use crate::imap::reply;
-use crate::policy::{Action, Decision, Denial, Doubt, Permit, Rights, decide};
+use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place, Rights, decide};
 use crate::proxy::{Services, clock};
 use crate::store::Mailbox;
 use crate::telemetry::Counter;
@@ -46,8 +46,17 @@ pub(super) struct Selected {
     pub(super) messages: u32,
     /// The keywords of upstream's last FLAGS.
     pub(super) known: Flags,
-    /// Upstream allows new keywords.
-    pub(super) new_keywords: bool,
+    /// Upstream's FLAGS as the client was told them.
+    pub(super) flags: String,
+    /// Upstream's PERMANENTFLAGS as written; its FLAGS if it sent none (RFC 3501 §7.1).
+    pub(super) permanent: Vec<Vec<u8>>,
+}
+
+impl Selected {
+    /// What policy needs to know of it, as pinned at this moment.
+    pub(super) fn place(&self, watch: &Watch) -> Place {
+        Place { class: watch.class_of(&self.name), read_only: self.read_only }
+    }
 }
 
 impl Session {

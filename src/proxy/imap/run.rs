@@ -1,0 +1,469 @@
+//! Carrying out a permit: its steps, one upstream command each, and the client's answer.
+
+use super::ended::Ended;
+use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
+use super::session::{Selected, Session};
+use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
+use crate::imap::reply::{self, Outcome};
+use crate::imap::response::Condition;
+use crate::imap::writer::{self, Context, FollowUp, Outgoing};
+use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
+use crate::types::{FolderName, UidSet};
+
+/// How a permit came out, for the tagged answer.
+pub(super) struct Done {
+    pub(super) condition: Condition,
+    pub(super) code: Option<String>,
+}
+
+impl Session {
+    /// Takes the steps of a permit and answers the client.
+    pub(super) async fn carry_out(
+        &mut self,
+        tag: &Tag,
+        command: Command,
+        permit: Permit,
+    ) -> Result<(), Ended> {
+        match &command {
+            Command::Select(_) | Command::Examine(_) => Box::pin(self.open(tag, &command, permit)).await,
+            Command::Status { folder, items } => Box::pin(self.status(tag, folder, items)).await,
+            Command::Idle => Box::pin(self.idle(tag, &command, permit)).await,
+            Command::Create { .. } | Command::Delete(_) | Command::Rename { .. } => {
+                Box::pin(self.change_folders(tag, &command, permit)).await
+            }
+            Command::Close | Command::Unselect => Box::pin(self.close(tag, &command, permit)).await,
+            Command::Noop
+            | Command::Check
+            | Command::Expunge
+            | Command::UidExpunge(_)
+            | Command::Search { .. }
+            | Command::Fetch { .. }
+            | Command::Store { .. }
+            | Command::Copy { .. }
+            | Command::Move { .. } => self.in_folder(tag, &command, permit).await,
+            Command::Capability
+            | Command::Logout
+            | Command::Id { .. }
+            | Command::Login { .. }
+            | Command::Authenticate { .. }
+            | Command::Enable(_)
+            | Command::Subscribe(_)
+            | Command::Unsubscribe(_)
+            | Command::List(_)
+            | Command::Lsub { .. }
+            | Command::Namespace
+            | Command::Append(_)
+            | Command::MyRights(_)
+            | Command::ListRights { .. }
+            | Command::GetAcl(_)
+            | Command::SetAcl(_)
+            | Command::DeleteAcl(_) => self.client.wrong_state(tag, &command),
+        }
+    }
+
+    /// A command on the open folder.
+    async fn in_folder(&mut self, tag: &Tag, command: &Command, permit: Permit) -> Result<(), Ended> {
+        if needs_condstore(command) {
+            self.condstore_used();
+        }
+        match self.steps(tag, command, permit).await? {
+            Ok(done) => self.finish(tag, command, &done),
+            Err(denial) => return self.deny(tag, command, &denial).await,
+        }
+        Ok(())
+    }
+
+    /// The tagged answer, in our words: upstream's may name what the user must not see.
+    pub(super) fn finish(&mut self, tag: &Tag, command: &Command, done: &Done) {
+        let code = done.code.as_deref().unwrap_or_default();
+        let (outcome, text) = match done.condition {
+            Condition::Ok => (Outcome::Ok, format!("{} completed", super::record::verb(command))),
+            Condition::No | Condition::Bad | Condition::Bye | Condition::PreAuth => {
+                (Outcome::No, "The mail host has refused this".to_owned())
+            }
+        };
+        reply::tagged(self.client.wire.out(), tag, outcome, code, &text);
+    }
+
+    /// The steps, until the plan is done, upstream refuses one, or the facts forbid the next.
+    pub(super) async fn steps(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        mut permit: Permit,
+    ) -> Result<Result<Done, Denial>, Ended> {
+        let mut last = Fact::Start;
+        let mut done = Done { condition: Condition::Ok, code: None };
+        loop {
+            if last != Fact::Start {
+                self.watch.refresh()?;
+            }
+            let own = self.own_drafts();
+            let by_uid = numbers_by_uid(command);
+            let facts = Facts { last, effective: self.watch.effective(), own: &own, by_uid };
+            let step = match permit.next(&facts) {
+                Next::Run(step) => step,
+                Next::Refuse(denial) => return Ok(Err(denial)),
+                Next::Done => return Ok(Ok(done)),
+            };
+            let mut found = Found::default();
+            let answer = self.recorded_step(tag, command, &step, &mut found).await?;
+            if !matches!(step.kind(), StepKind::Strip { .. }) {
+                done.condition = answer.condition;
+                done.code = answer.code.or(done.code);
+                if done.condition != Condition::Ok {
+                    return Ok(Ok(done));
+                }
+            }
+            last = self.fact(&step, command, found);
+        }
+    }
+
+    /// One step between its intent and its outcome in the journal (invariant 12).
+    pub(super) async fn recorded_step(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        step: &Step,
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
+        let effective = self.watch.effective().clone();
+        let act = super::record::act(step, command, self.selected.as_deref());
+        let intent = match &act {
+            Some(act) if step.removes() => Some(self.recorder.intent(&effective, act.clone()).await?),
+            Some(_) | None => None,
+        };
+        let taken = match step.kind() {
+            StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
+            _ => self.step(tag, command, step, found).await,
+        };
+        let outcome = super::record::outcome(&taken);
+        match (intent, act) {
+            (Some(intent), _) => self.recorder.outcome(intent, outcome, found).await?,
+            (None, Some(act)) => self.recorder.change(&effective, act, outcome, found).await?,
+            (None, None) => {}
+        }
+        if outcome == crate::telemetry::Outcome::Done {
+            self.keep_drafts(step, command, found).await?;
+        }
+        taken
+    }
+
+    /// One step: written, sent, and its answer read.
+    async fn step(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        step: &Step,
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
+        let Some((outgoing, ours)) = self.write(step, command) else {
+            tracing::error!(?step, "a permitted step cannot be written");
+            return Ok(Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) });
+        };
+        let manner = self.manner(step, command);
+        let changes = super::record::act(step, command, self.selected.as_deref()).is_some();
+        match self.exchange(tag, manner, (&outgoing, &ours), found).await {
+            // The client is gone or has lost its right, but the command is under way: it is
+            // read to its end, so that the journal can say what became of it.
+            Err(ended) if changes && !ended.is_fault_of_upstream() => {
+                self.client.say_farewell(ended, Some(&self.mailbox.address)).await;
+                let Some(lease) = self.lease.as_mut() else { return Err(ended) };
+                found.ended = read_out(lease, &ours).await;
+                Err(ended)
+            }
+            answer => answer,
+        }
+    }
+
+    /// The step's octets, and the tag under which they go.
+    pub(super) fn write(&mut self, step: &Step, command: &Command) -> Option<(Outgoing, Tag)> {
+        let ours = self.lease.as_mut()?.tag();
+        let (folder, new_folder) = self.folders_of(command);
+        let capabilities = self.lease.as_ref()?.capabilities();
+        let context = Context {
+            folder: folder.as_deref(),
+            new_folder,
+            selected: self.selected.as_ref().map(|selected| selected.wire.as_slice()),
+            unselect: capabilities.has("UNSELECT"),
+            condstore: capabilities.has_condstore(),
+            modseq: self.condstore && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
+        };
+        let outgoing = writer::step(step, command, &context, &ours)?;
+        Some((outgoing, Tag::parse(ours.as_bytes())?))
+    }
+
+    /// The folder that a command names in upstream's octets, and the new name if it makes one.
+    fn folders_of<'c>(&self, command: &'c Command) -> (Option<Vec<u8>>, Option<&'c FolderName>) {
+        let wire = |name: &FolderName| Some(self.folders.inventory.find(name)?.wire.clone());
+        match command {
+            Command::Create { folder, .. } => (None, folder.as_ref().ok()),
+            Command::Rename { from, to } => (from.as_ref().ok().and_then(wire), to.as_ref().ok()),
+            _ => (super::record::target(command).and_then(wire), None),
+        }
+    }
+
+    /// Sends a written step and reads its answer; with what must follow it.
+    pub(super) async fn exchange(
+        &mut self,
+        tag: &Tag,
+        manner: Manner,
+        (outgoing, ours): (&Outgoing, &Tag),
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
+        let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
+        let mut exchange = Exchange {
+            client: &mut self.client,
+            watch: &mut self.watch,
+            up: lease,
+            selected: self.selected.as_deref_mut(),
+            counters: &self.services.counters,
+            tag,
+            manner,
+        };
+        exchange.run(outgoing, ours, found).await
+    }
+
+    fn manner(&self, step: &Step, command: &Command) -> Manner {
+        let by_uid = numbers_by_uid(command);
+        let show = match step.kind() {
+            _ if matches!(command, Command::Close) => Show::Nothing,
+            StepKind::Unselect => Show::Nothing,
+            StepKind::Uids | StepKind::FindDeleted => Show::Changes,
+            StepKind::Carry
+            | StepKind::Open { .. }
+            | StepKind::Fetch { .. }
+            | StepKind::Flags
+            | StepKind::Store { .. }
+            | StepKind::Remove(_)
+            | StepKind::RemoveAll(_)
+            | StepKind::Append { .. }
+            | StepKind::Copy
+            | StepKind::Move { .. }
+            | StepKind::Strip { .. }
+            | StepKind::DeleteFolder
+            | StepKind::Submit => Show::Answer,
+        };
+        let no_expunge = match command {
+            Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
+            Command::Copy { .. } | Command::Move { .. } => !by_uid && *step.kind() == StepKind::Uids,
+            _ => false,
+        };
+        let renames = match (step.kind(), command) {
+            (StepKind::Fetch { peek: true }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),
+            _ => Vec::new(),
+        };
+        let renamed = |item: &str| renames.iter().any(|rename| rename.client == item);
+        let readable = super::record::target(command).is_some_and(|folder| {
+            self.watch.effective().rights_on(self.watch.class_of(folder)).has(Rights::READ)
+        });
+        Manner {
+            show,
+            opening: false,
+            no_expunge,
+            condstore: self.condstore,
+            by_uid,
+            tells_uids: readable,
+            as_rfc822: renamed("RFC822"),
+            as_rfc822_text: renamed("RFC822.TEXT"),
+        }
+    }
+
+    /// What a step has brought to light, for the plan.
+    fn fact(&self, step: &Step, command: &Command, found: Found) -> Fact {
+        match step.kind() {
+            StepKind::Uids => Fact::Numbers(self.asked(command, found.numbers)),
+            StepKind::FindDeleted => Fact::Deleted(found.uids),
+            StepKind::Copy | StepKind::Move { .. } => Fact::Copied(found.stored.map(|(_, uids)| uids)),
+            StepKind::Carry
+            | StepKind::Open { .. }
+            | StepKind::Fetch { .. }
+            | StepKind::Flags
+            | StepKind::Store { .. }
+            | StepKind::Remove(_)
+            | StepKind::RemoveAll(_)
+            | StepKind::Append { .. }
+            | StepKind::Strip { .. }
+            | StepKind::DeleteFolder
+            | StepKind::Unselect
+            | StepKind::Submit => Fact::Done,
+        }
+    }
+
+    /// Those messages that the command names: upstream may tell of others in between.
+    fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+        let (Command::Store { store: crate::imap::command::Store { set, .. }, .. }
+        | Command::Copy { set, .. }
+        | Command::Move { set, .. }) = command
+        else {
+            return Vec::new();
+        };
+        let by_uid = numbers_by_uid(command);
+        let last = if by_uid {
+            numbers.iter().map(|(_, uid)| *uid).max().unwrap_or(0)
+        } else {
+            self.selected.as_ref().map_or(0, |selected| selected.messages)
+        };
+        let meant = set.resolve(last);
+        numbers.into_iter().filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number })).collect()
+    }
+
+    /// The user's own drafts in the open folder, where only they may be removed.
+    fn own_drafts(&self) -> UidSet {
+        let Some(selected) = &self.selected else { return UidSet::new() };
+        let class = self.watch.class_of(&selected.name);
+        let effective = self.watch.effective();
+        if !effective.only_own(class) {
+            return UidSet::new();
+        }
+        let snapshot = self.services.store.snapshot();
+        snapshot.own_drafts(effective.user, effective.mailbox, &selected.name, selected.validity)
+    }
+
+    /// Remembers what the user has put into Drafts, forgets what has left it.
+    async fn keep_drafts(&mut self, step: &Step, command: &Command, found: &Found) -> Result<(), Ended> {
+        let effective = self.watch.effective().clone();
+        let (user, mailbox) = (effective.user, effective.mailbox);
+        let store = &self.services.store;
+        let is_drafts = |folder: &FolderName| self.watch.class_of(folder) == FolderClass::Drafts;
+        let mut kept = Ok(());
+        if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
+            && matches!(step.kind(), StepKind::Append { .. } | StepKind::Copy | StepKind::Move { .. })
+            && is_drafts(folder)
+        {
+            kept = store.own_drafts_add(user, mailbox, folder.clone(), *validity, uids.clone()).await;
+        }
+        if let (Some(selected), Some(uids)) = (self.selected.as_deref(), step_removes(step))
+            && is_drafts(&selected.name)
+        {
+            let name = selected.name.clone();
+            kept = kept.and(store.own_drafts_remove(user, mailbox, name, selected.validity, uids.clone()).await);
+        }
+        if let Err(error) = kept {
+            tracing::error!(%error, "own drafts cannot be recorded");
+        }
+        self.changed_folders(step, command);
+        Ok(())
+    }
+
+    /// STATUS values that others share are out of date.
+    fn changed_folders(&self, step: &Step, command: &Command) {
+        if super::record::act(step, command, self.selected.as_deref()).is_none() {
+            return;
+        }
+        if let Some(selected) = &self.selected {
+            self.catalogue.changed(&selected.wire);
+        }
+        if let Some(entry) = super::record::target(command).and_then(|name| self.folders.inventory.find(name)) {
+            self.catalogue.changed(&entry.wire);
+        }
+    }
+
+    /// The command makes its connection send mod-sequences for good (RFC 7162 §3.1): the
+    /// session sees them from here on, and the connection serves nobody else afterwards.
+    fn condstore_used(&mut self) {
+        let Some(lease) = &self.lease else { return };
+        if lease.capabilities().has_condstore() && !self.condstore {
+            self.condstore = true;
+            self.tainted |= lease.enabled() == crate::upstream::EnabledSet::Plain;
+        }
+    }
+
+    /// Leaves the open folder without removing anything, and returns the connection.
+    pub(super) async fn leave(&mut self) -> Result<(), Ended> {
+        self.selected = None;
+        self.watch.select(None);
+        self.release().await;
+        Ok(())
+    }
+
+    /// Returns the connection; one whose state differs from its pool's is closed instead.
+    pub(super) async fn release(&mut self) {
+        let tainted = std::mem::take(&mut self.tainted);
+        if let Some(lease) = self.lease.take().filter(|_| !tainted) {
+            lease.give_back().await;
+        }
+    }
+
+    /// CLOSE and UNSELECT.
+    async fn close(&mut self, tag: &Tag, command: &Command, permit: Permit) -> Result<(), Ended> {
+        let mut permit = permit;
+        let mut last = Fact::Start;
+        loop {
+            let own = self.own_drafts();
+            let facts = Facts { last, effective: self.watch.effective(), own: &own, by_uid: true };
+            let step = match permit.next(&facts) {
+                Next::Run(step) => step,
+                Next::Refuse(_) | Next::Done => break,
+            };
+            // The pool leaves the folder by the same words when the connection is returned.
+            if *step.kind() == StepKind::Unselect {
+                break;
+            }
+            let mut found = Found::default();
+            let answer = self.recorded_step(tag, command, &step, &mut found).await?;
+            if !answer.is_ok() {
+                break;
+            }
+            last = self.fact(&step, command, found);
+            self.watch.refresh()?;
+        }
+        self.leave().await?;
+        reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", &format!("{} completed", super::record::verb(command)));
+        Ok(())
+    }
+}
+
+fn step_removes(step: &Step) -> Option<&UidSet> {
+    match step.kind() {
+        StepKind::Remove(uids) | StepKind::RemoveAll(uids) | StepKind::Move { uids, .. } => Some(uids),
+        StepKind::Carry
+        | StepKind::Open { .. }
+        | StepKind::Fetch { .. }
+        | StepKind::Uids
+        | StepKind::Flags
+        | StepKind::Store { .. }
+        | StepKind::FindDeleted
+        | StepKind::Append { .. }
+        | StepKind::Copy
+        | StepKind::Strip { .. }
+        | StepKind::DeleteFolder
+        | StepKind::Unselect
+        | StepKind::Submit => None,
+    }
+}
+
+/// Whether the client numbers messages by UID.
+pub(super) fn numbers_by_uid(command: &Command) -> bool {
+    match command {
+        Command::Search { uid, .. }
+        | Command::Fetch { uid, .. }
+        | Command::Store { uid, .. }
+        | Command::Copy { uid, .. }
+        | Command::Move { uid, .. } => *uid,
+        Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
+        _ => false,
+    }
+}
+
+/// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
+fn needs_condstore(command: &Command) -> bool {
+    match command {
+        Command::Fetch { fetch, .. } => {
+            fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
+        }
+        Command::Store { store, .. } => store.unchanged_since.is_some(),
+        Command::Search { search, .. } => search.keys.iter().any(asks_mod_seq),
+        _ => false,
+    }
+}
+
+fn asks_mod_seq(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::ModSeq(_) => true,
+        SearchKey::Not(key) => asks_mod_seq(key),
+        SearchKey::Or(a, b) => asks_mod_seq(a) || asks_mod_seq(b),
+        SearchKey::And(keys) => keys.iter().any(asks_mod_seq),
+        _ => false,
+    }
+}

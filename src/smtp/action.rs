@@ -1,0 +1,23 @@
+//! Which act a command is, in the words of policy.
+
+use super::Command;
+use crate::policy::Action;
+
+/// The act that must be permitted before anything of the command goes upstream; `None` for
+/// what is answered by us, or belongs to a transaction that was permitted (RCPT under MAIL).
+///
+/// DATA asks again: rights may have changed since MAIL, and the header is known by then.
+pub fn action(command: &Command) -> Option<Action> {
+    match command {
+        Command::Mail(_) | Command::Data => Some(Action::Submit),
+        Command::Rcpt(_)
+        | Command::Hello { .. }
+        | Command::Auth { .. }
+        | Command::Rset
+        | Command::Noop
+        | Command::Vrfy
+        | Command::Help
+        | Command::Quit
+        | Command::StartTls => None,
+    }
+}

@@ -1,0 +1,310 @@
+//! The order of commands: what each means where the session stands (RFC 5321 §4.1.4, RFC 4954).
+//!
+//! Knows no socket and no policy. Commands may come pipelined (RFC 2920): MAIL and RCPT are
+//! taken while their answers are still due upstream, and the caller reports those answers
+//! with [`Session::mail_refused`] and [`Session::recipient_answered`] before it asks what
+//! DATA means.
+
+use super::command::{Command, Mail, Rcpt};
+use super::{Answer, Bad};
+use crate::sasl::Mechanism;
+use crate::types::Secret;
+
+/// `[submission.limits]`: bounds of one session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest message in octets, said as SIZE. Default 50 MiB: what big hosts take.
+    pub message_octets: u64,
+    /// Most recipients of a message. Default 100 (RFC 5321 §4.5.3.1.8 asks for no fewer).
+    pub recipients: usize,
+    /// Errors before the session ends. Default 20, as Postfix.
+    pub errors: u32,
+    /// The same before login. Default 3: a browser, or another protocol.
+    pub errors_before_login: u32,
+    /// Commands before login. Default 10: EHLO, and AUTH a few times.
+    pub commands_before_login: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_octets: 50 << 20,
+            recipients: 100,
+            errors: 20,
+            errors_before_login: 3,
+            commands_before_login: 10,
+        }
+    }
+}
+
+/// What the caller does about a command.
+#[derive(Debug)]
+pub enum Next {
+    Answer(Answer),
+    /// Forget the transaction, then answer with the list of what is offered.
+    Hello {
+        extended: bool,
+    },
+    Authenticate {
+        mechanism: Mechanism,
+        initial: Option<Secret>,
+    },
+    Mail(Mail),
+    Rcpt(Rcpt),
+    Data,
+    /// Forget the transaction, then answer.
+    Reset(Answer),
+    /// Answer, then close.
+    Close(Answer),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// No EHLO yet.
+    Fresh,
+    Ready,
+    /// MAIL was taken: recipients asked for, those that upstream took, and whether MAIL
+    /// announced SMTPUTF8.
+    Mail {
+        asked: usize,
+        taken: usize,
+        utf8: bool,
+    },
+}
+
+/// Where a session stands.
+#[derive(Debug)]
+pub struct Session {
+    limits: Limits,
+    phase: Phase,
+    logged_in: bool,
+    commands: u32,
+    errors: u32,
+}
+
+impl Session {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, phase: Phase::Fresh, logged_in: false, commands: 0, errors: 0 }
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Recipients that upstream took.
+    pub fn recipients(&self) -> usize {
+        match self.phase {
+            Phase::Fresh | Phase::Ready => 0,
+            Phase::Mail { taken, .. } => taken,
+        }
+    }
+
+    /// What a command means now.
+    pub fn command(&mut self, command: Command) -> Next {
+        self.commands += 1;
+        if !self.logged_in && self.commands > self.limits.commands_before_login {
+            return Next::Close(Answer::new(421, 7, 0, "Too many commands before login"));
+        }
+        match command {
+            Command::Hello { extended } => {
+                self.phase = Phase::Ready;
+                Next::Hello { extended }
+            }
+            Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
+            Command::Mail(mail) => self.mail(mail),
+            Command::Rcpt(rcpt) => self.rcpt(rcpt),
+            Command::Data => self.data(),
+            Command::Rset => {
+                self.transaction_over();
+                Next::Reset(Answer::new(250, 0, 0, "Forgotten"))
+            }
+            Command::Noop => Next::Answer(Answer::new(250, 0, 0, "Nothing done")),
+            Command::Vrfy => Next::Answer(Answer::new(252, 0, 0, "Send a message and see")),
+            Command::Help => Next::Answer(Answer::new(214, 0, 0, "See RFC 5321 and RFC 6409")),
+            Command::StartTls => self.error(Answer::new(502, 5, 1, "The connection is encrypted already")),
+            Command::Quit => Next::Close(Answer::new(221, 0, 0, "Goodbye")),
+        }
+    }
+
+    /// A line that is no command.
+    pub fn bad(&mut self, bad: Bad) -> Next {
+        if bad.hang_up { Next::Close(bad.answer) } else { self.error(bad.answer) }
+    }
+
+    /// Counts a refusal among the errors; the answer itself, or the last one.
+    pub fn error(&mut self, answer: Answer) -> Next {
+        self.errors += 1;
+        let most = if self.logged_in { self.limits.errors } else { self.limits.errors_before_login };
+        if self.errors >= most {
+            return Next::Close(Answer::new(421, 7, 0, "Too many errors"));
+        }
+        Next::Answer(answer)
+    }
+
+    pub fn logged_in(&mut self) {
+        self.logged_in = true;
+        self.errors = 0;
+    }
+
+    /// Upstream, or policy, refused MAIL: the RCPTs that follow find no transaction.
+    pub fn mail_refused(&mut self) {
+        self.transaction_over();
+    }
+
+    pub fn recipient_answered(&mut self, accepted: bool) {
+        if let Phase::Mail { taken, .. } = &mut self.phase {
+            *taken += usize::from(accepted);
+        }
+    }
+
+    /// The message was sent or refused.
+    pub fn transaction_over(&mut self) {
+        if self.phase != Phase::Fresh {
+            self.phase = Phase::Ready;
+        }
+    }
+
+    fn auth(&mut self, mechanism: Mechanism, initial: Option<Secret>) -> Next {
+        match self.phase {
+            _ if self.logged_in => self.error(Answer::new(503, 5, 1, "You are logged in already")),
+            Phase::Fresh => self.error(Answer::new(503, 5, 1, "Say EHLO first")),
+            Phase::Ready | Phase::Mail { .. } => Next::Authenticate { mechanism, initial },
+        }
+    }
+
+    fn mail(&mut self, mail: Mail) -> Next {
+        if !self.logged_in {
+            return self.error(Answer::new(530, 7, 0, "Please log in first"));
+        }
+        if let Phase::Mail { .. } = self.phase {
+            return self.error(Answer::new(503, 5, 1, "A message is under way already"));
+        }
+        if mail.size.is_some_and(|size| size > self.limits.message_octets) {
+            let most = self.limits.message_octets >> 20;
+            return Next::Answer(Answer::new(552, 3, 4, format!("A message has at most {most} MiB here")));
+        }
+        self.phase = Phase::Mail { asked: 0, taken: 0, utf8: mail.smtputf8 };
+        Next::Mail(mail)
+    }
+
+    fn rcpt(&mut self, rcpt: Rcpt) -> Next {
+        let most = self.limits.recipients;
+        match &mut self.phase {
+            Phase::Fresh | Phase::Ready => {
+                self.error(Answer::new(503, 5, 1, "A recipient needs a sender first"))
+            }
+            Phase::Mail { asked, .. } if *asked >= most => Next::Answer(Answer::new(
+                452,
+                5,
+                3,
+                format!("A message has at most {most} recipients; send it again to the others"),
+            )),
+            Phase::Mail { utf8: false, .. } if !rcpt.path.is_ascii() => {
+                self.error(Answer::new(553, 6, 7, "An address beyond ASCII needs SMTPUTF8"))
+            }
+            Phase::Mail { asked, .. } => {
+                *asked += 1;
+                Next::Rcpt(rcpt)
+            }
+        }
+    }
+
+    fn data(&mut self) -> Next {
+        match self.phase {
+            Phase::Fresh | Phase::Ready => {
+                self.error(Answer::new(503, 5, 1, "A message needs sender and recipient first"))
+            }
+            Phase::Mail { taken: 0, .. } => Next::Answer(Answer::new(554, 5, 1, "No recipient was accepted")),
+            Phase::Mail { .. } => Next::Data,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, Next, Session};
+    use crate::smtp::command;
+
+    fn play(session: &mut Session, line: &str) -> String {
+        let next = match command::parse(line.as_bytes()) {
+            Ok(command) => session.command(command),
+            Err(bad) => session.bad(bad),
+        };
+        match next {
+            Next::Answer(answer) => answer.code.to_string(),
+            Next::Close(answer) => format!("{} close", answer.code),
+            Next::Reset(_) => "reset".into(),
+            Next::Hello { .. } => "hello".into(),
+            Next::Authenticate { .. } => "auth".into(),
+            Next::Mail(_) => "mail".into(),
+            Next::Rcpt(_) => "rcpt".into(),
+            Next::Data => "data".into(),
+        }
+    }
+
+    #[test]
+    fn order_of_commands() {
+        let mut session = Session::new(Limits { errors: 100, errors_before_login: 100, ..Limits::default() });
+        for (line, wanted) in [
+            ("AUTH PLAIN", "503"),
+            ("MAIL FROM:<a@b.example>", "530"),
+            ("RCPT TO:<a@b.example>", "503"),
+            ("DATA", "503"),
+            ("EHLO x", "hello"),
+            ("NOOP", "250"),
+            ("AUTH PLAIN", "auth"),
+        ] {
+            assert_eq!(play(&mut session, line), wanted, "{line}");
+        }
+        session.logged_in();
+        for (line, wanted) in [
+            ("AUTH PLAIN", "503"),
+            ("STARTTLS", "502"),
+            ("RCPT TO:<a@b.example>", "503"),
+            ("MAIL FROM:<a@b.example> SIZE=99999999999", "552"),
+            ("MAIL FROM:<a@b.example>", "mail"),
+            ("MAIL FROM:<a@b.example>", "503"),
+            ("RCPT TO:<b\u{fc}ro@b.example>", "553"),
+            ("RCPT TO:<a@b.example>", "rcpt"),
+            ("DATA", "554"),
+            ("VRFY a", "252"),
+            ("HELP", "214"),
+        ] {
+            assert_eq!(play(&mut session, line), wanted, "{line}");
+        }
+        session.recipient_answered(true);
+        assert_eq!(play(&mut session, "DATA"), "data");
+        session.transaction_over();
+        for (line, wanted) in [
+            ("DATA", "503"),
+            ("MAIL FROM:<a@b.example>", "mail"),
+            ("RSET", "reset"),
+            ("RCPT TO:<a@b.example>", "503"),
+            ("MAIL FROM:<a@b.example>", "mail"),
+            ("EHLO x", "hello"),
+            ("RCPT TO:<a@b.example>", "503"),
+            ("QUIT", "221 close"),
+        ] {
+            assert_eq!(play(&mut session, line), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn limits() {
+        let mut session = Session::new(Limits::default());
+        assert_eq!(["FOO", "FOO", "FOO"].map(|line| play(&mut session, line)), ["500", "500", "421 close"]);
+        let mut session = Session::new(Limits::default());
+        (0..10).for_each(|_| assert_eq!(play(&mut session, "NOOP"), "250"));
+        assert_eq!(play(&mut session, "NOOP"), "421 close");
+        let mut session = Session::new(Limits::default());
+        session.logged_in();
+        play(&mut session, "EHLO x");
+        play(&mut session, "MAIL FROM:<a@b.example>");
+        (0..100).for_each(|_| assert_eq!(play(&mut session, "RCPT TO:<a@b.example>"), "rcpt"));
+        assert_eq!(play(&mut session, "RCPT TO:<a@b.example>"), "452");
+        (0..19).for_each(|_| assert_eq!(play(&mut session, "FOO"), "500"));
+        assert_eq!(play(&mut session, "FOO"), "421 close");
+        assert_eq!(play(&mut Session::new(Limits::default()), "GET / HTTP/1.1"), "500 close");
+    }
+}
