@@ -22,6 +22,10 @@ use crate::imap::response::Response;
 use crate::imap::writer::Housekeeping;
 use crate::types::{FolderName, MailboxId, UidValidity};
 
+#[cfg(test)]
+#[path = "catalogue_tests.rs"]
+mod tests;
+
 /// Age at which an inventory is taken again, in the background: clients list folders
 /// every few minutes, and changes through us are seen at once anyway.
 const FRESH: Duration = Duration::from_secs(60);

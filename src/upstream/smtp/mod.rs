@@ -120,7 +120,8 @@ impl SmtpConnection {
         self.line(format!("EHLO {name}").as_bytes()).await?;
         let reply = self.reply_by(deadline, "EHLO").await?;
         expect(&reply, 250)?;
-        self.extensions = Extensions::of(&reply).ok_or(ConnectError::Protocol("the reply to EHLO is none"))?;
+        self.extensions =
+            Extensions::of(&reply).ok_or(ConnectError::Protocol("the reply to EHLO is none"))?;
         Ok(())
     }
 
