@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::claim::{Claim, LoginSeparator, NoReading, claim, folded};
 use super::keyed::{Keyed, Tag};
@@ -24,7 +24,7 @@ mod tests;
 const REMEMBERED: usize = 10_000;
 
 /// `[login]`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoginSettings {
     /// What stands between person and mailbox in a login name. Default `/`.

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::types::{Address, Authcid, Authzid};
@@ -13,8 +13,8 @@ use crate::types::{Address, Authcid, Authzid};
 ///
 /// Only characters that no name may hold ([`crate::types::LoginName`]): a login name then
 /// has one reading.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "char")]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "char", into = "char")]
 pub struct LoginSeparator(char);
 
 /// The character may stand in names.
@@ -33,6 +33,12 @@ impl Default for LoginSeparator {
     /// `/`: every client that was tried takes it.
     fn default() -> Self {
         Self('/')
+    }
+}
+
+impl From<LoginSeparator> for char {
+    fn from(separator: LoginSeparator) -> Self {
+        separator.0
     }
 }
 

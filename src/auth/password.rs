@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, TryAcquireError};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use crate::types::Secret;
 /// `[login.hashing]`: what one verification costs (RFC 9106). At the defaults 19 MiB and
 /// about 25 ms, the least that OWASP's password storage sheet recommends: logins come all
 /// day long from phones.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HashSettings {
     /// Memory in KiB. Default 19456.

@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::keyed::Tag;
 use super::table::Table;
@@ -25,7 +25,7 @@ const WRONG: usize = 10;
 const GOOD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// `[login.throttle]`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleSettings {
     /// Seconds that an answer waits after the first failure, the second, and so on; the
