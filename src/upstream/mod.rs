@@ -7,27 +7,19 @@
 
 mod catalogue;
 mod connect;
-<<<<<<< HEAD
 mod connection;
 mod error;
 mod login;
-=======
-mod error;
->>>>>>> store
 mod pool;
 pub mod smtp;
 mod status;
 mod target;
 #[cfg(test)]
 mod testing;
-<<<<<<< HEAD
 
 pub use catalogue::{Catalogue, Catalogues, Snapshot};
 pub use connect::{ConnectSettings, Connector};
 pub use connection::{Answered, Connection};
-=======
-pub use connect::{ConnectSettings, Connector};
->>>>>>> store
 pub use error::{CommandError, ConnectError, LeaseError};
 pub use pool::{Host, Lease, Pools, Settings as PoolSettings};
 pub use status::StatusValues;
