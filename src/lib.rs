@@ -8,7 +8,6 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod daemon;
-pub mod auth;
 pub mod imap;
 pub mod net;
 pub mod policy;
