@@ -35,6 +35,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct State {
     pub directory: PathBuf,
+    /// Relative to `directory`.
     pub key_file: PathBuf,
     /// The systemd credential that is used instead of `key_file` where there is one.
     pub credential: String,
@@ -44,7 +45,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             directory: "/var/lib/mandate".into(),
-            key_file: "/etc/mandate/seal.key".into(),
+            key_file: "seal.key".into(),
             credential: "seal.key".into(),
         }
     }
@@ -224,9 +225,9 @@ impl Config {
 
     /// Makes relative paths start at `directory`, the configuration file's own.
     pub(super) fn resolve(&mut self, directory: &Path) {
+        self.state.directory = directory.join(&self.state.directory);
+        self.state.key_file = self.state.directory.join(&self.state.key_file);
         let paths = [
-            &mut self.state.directory,
-            &mut self.state.key_file,
             &mut self.tls.certificate,
             &mut self.tls.key,
             &mut self.admin.socket,
