@@ -60,7 +60,10 @@ fn relative_paths_start_at_the_file() {
 #[test]
 fn faults_of_form_name_file_line_and_what_is_allowed() {
     for (text, expected) in [
-        ("[imap]\nlisten = [\"127.0.0.1:993\"]\n[imapp]\n", ["line 3", "unknown field `imapp`", "`submission`"]),
+        (
+            "[imap]\nlisten = [\"127.0.0.1:993\"]\n[imapp]\n",
+            ["line 3", "unknown field `imapp`", "`submission`"],
+        ),
         ("\n[limits]\nmax_connections = 5\n", ["line 3", "unknown field `max_connections`", "`per_address`"]),
         ("[limits]\nconnections = \"many\"\n", ["line 2", "connections = \"many\"", "expected usize"]),
         ("[imap]\nlisten = [\"127.0.0.1:99993\"]\n", ["line 2", "^^^", "socket address"]),

@@ -94,7 +94,9 @@ async fn read_request(stream: &mut BufReader<UnixStream>) -> io::Result<Result<R
     }
     let line = read_line(stream, MAX_REQUEST).await?;
     if line.last() != Some(&b'\n') {
-        return Ok(Err(Failure::data(format!("the request is cut off, or larger than {MAX_REQUEST} octets"))));
+        return Ok(Err(Failure::data(format!(
+            "the request is cut off, or larger than {MAX_REQUEST} octets"
+        ))));
     }
     // NOTE: serde_json's messages can quote a value; requests hold passwords, so only the place is told.
     Ok(serde_json::from_slice(&line).map_err(|error| {
@@ -119,8 +121,7 @@ fn encode(answer: &Answer) -> Vec<u8> {
     line
 }
 
-const OTHER_VERSION: &str =
-    "this mandate and the running daemon are of different versions; restart the daemon, or use its own program";
+const OTHER_VERSION: &str = "this mandate and the running daemon are of different versions; restart the daemon, or use its own program";
 
 /// Why the daemon could not be asked.
 #[derive(Debug)]

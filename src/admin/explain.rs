@@ -21,10 +21,7 @@ const SAMPLES: [Sample; 13] = [
     Sample { name: "mark-read", action: |class| flag(class, SystemFlag::Seen) },
     Sample { name: "flag", action: |class| flag(class, SystemFlag::Flagged) },
     Sample { name: "mark-deleted", action: |class| flag(class, SystemFlag::Deleted) },
-    Sample {
-        name: "expunge",
-        action: |class| Action::Expunge { place: Place::of(class), uidplus: true },
-    },
+    Sample { name: "expunge", action: |class| Action::Expunge { place: Place::of(class), uidplus: true } },
     Sample { name: "store", action: |class| Action::Append { class, flags: Flags::default() } },
     Sample {
         name: "copy-here",
@@ -153,7 +150,9 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         StepKind::Fetch { peek: true } => (Verdict::Yes, "without marking as read".into()),
         StepKind::Uids | StepKind::FindDeleted if own => (Verdict::Partly, "their own drafts only".into()),
         StepKind::Store { target: Target::Asked, silent: false, .. } => yes(),
-        StepKind::Store { .. } => (Verdict::Partly, "the permitted flags; the client is shown the true ones".into()),
+        StepKind::Store { .. } => {
+            (Verdict::Partly, "the permitted flags; the client is shown the true ones".into())
+        }
         StepKind::Flags => (Verdict::No, "nothing changes; the client is shown the true flags".into()),
         StepKind::Carry
         | StepKind::Open { read_only: false }

@@ -77,7 +77,9 @@ pub(super) fn repinned(
     if hides && !mailbox.hides() {
         let others = inventory.folders.iter().filter(|found| mailbox.pin(&found.name).is_none());
         pins.extend(others.map(|found| pin(&found.name, mailbox.class_of(&found.name))));
-        notes.push("the other folders are pinned as they were; new ones are hidden until they are pinned".into());
+        notes.push(
+            "the other folders are pinned as they were; new ones are hidden until they are pinned".into(),
+        );
     }
     for (folder, class) in wanted {
         match pins.iter_mut().find(|pin| pin.folder == folder) {
@@ -155,7 +157,8 @@ fn missing(pins: &[store::Pin]) -> Vec<String> {
 
 fn left_out(inventory: &Inventory) -> Option<String> {
     let n = inventory.unusable;
-    (n > 0).then(|| format!("{n} folders have names without a canonical form: for clients they do not exist."))
+    (n > 0)
+        .then(|| format!("{n} folders have names without a canonical form: for clients they do not exist."))
 }
 
 fn hiding(mailbox: &Mailbox) -> Option<String> {

@@ -121,7 +121,13 @@ pub(super) fn still(snapshot: &Snapshot, user: UserId, mailbox: MailboxId) -> Ve
     let sentence = |grant: &Grant| {
         let verb = if grant.is_live(now) && !user.disabled { "still has" } else { "still holds" };
         let state = if grant.is_live(now) { String::new() } else { format!(" ({})", state(grant, now)) };
-        format!("{} {verb} {} in {} through {}{state}", user.login, grant.role, mailbox.short, way(snapshot, grant))
+        format!(
+            "{} {verb} {} in {} through {}{state}",
+            user.login,
+            grant.role,
+            mailbox.short,
+            way(snapshot, grant)
+        )
     };
     left.map(|grant| sentence(grant)).collect()
 }

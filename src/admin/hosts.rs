@@ -56,7 +56,8 @@ impl Hosts {
             max_connections: 1,
         };
         let deadline = Instant::now() + TRIAL;
-        let connected = tokio::time::timeout_at(deadline, self.connector.connect(&target, EnabledSet::Plain)).await;
+        let connected =
+            tokio::time::timeout_at(deadline, self.connector.connect(&target, EnabledSet::Plain)).await;
         let connected = connected.unwrap_or(Err(ConnectError::Slow("connecting")));
         let mut connection = connected.map_err(|error| failure("IMAP", &login.endpoint, &error))?;
         let inventory = take_inventory(&mut connection, deadline).await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::folders;
 use super::names::{self, Reader};
 use super::record::record;
-use super::{Actor, Answer, Failure, FailureKind, MailboxDetail, MailboxRow, NewMailbox, Services, Submission};
+use super::{
+    Actor, Answer, Failure, FailureKind, MailboxDetail, MailboxRow, NewMailbox, Services, Submission,
+};
 use super::{grants, hosts};
 use crate::policy::ReadState;
 use crate::store::{self, AddressHolder, Mailbox, Purpose, Snapshot};
@@ -99,9 +101,7 @@ async fn try_submission(
 ) -> Result<(store::Submission, Option<Secret>), Failure> {
     let (endpoint, login) = match submission {
         Submission::Relay(endpoint) => (endpoint, None),
-        Submission::SameLogin(endpoint) => {
-            (endpoint, Some((imap.account.clone(), imap.password.clone())))
-        }
+        Submission::SameLogin(endpoint) => (endpoint, Some((imap.account.clone(), imap.password.clone()))),
         Submission::OwnLogin(login) => (login.endpoint, Some((login.account, login.password))),
     };
     services.hosts.submission(&endpoint, login.clone()).await?;

@@ -97,9 +97,7 @@ async fn dispatch(services: &Services, actor: Actor, request: Request) -> Result
         Request::GrantRemove { holder, mailbox, role } => {
             grants::remove(services, actor, &holder, &mailbox, role.as_deref()).await
         }
-        Request::GrantList { mailbox, user } => {
-            grants::list(services, mailbox.as_deref(), user.as_deref())
-        }
+        Request::GrantList { mailbox, user } => grants::list(services, mailbox.as_deref(), user.as_deref()),
         Request::Explain { user, mailbox, folder, action } => {
             explain::explain(services, (&user, &mailbox), folder.as_deref(), action.as_deref())
         }

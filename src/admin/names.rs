@@ -42,7 +42,8 @@ pub(super) fn role(snapshot: &Snapshot, name: &str) -> Result<RoleName, Failure>
         names.join(", ")
     };
     let role = snapshot.roles().iter().find(|role| role.name.0 == name);
-    let role = role.ok_or_else(|| Failure::data(format!("there is no role {name:?}; there are {}", known())))?;
+    let role =
+        role.ok_or_else(|| Failure::data(format!("there is no role {name:?}; there are {}", known())))?;
     Ok(role.name.clone())
 }
 

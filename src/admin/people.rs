@@ -111,8 +111,7 @@ pub(super) async fn leave(
 ) -> Result<Answer, Failure> {
     let (id, name, users) = members(services, group, logins)?;
     let snapshot = services.store.snapshot();
-    let is_member =
-        |user: &UserId| snapshot.group(id).is_some_and(|group| group.members.contains(user));
+    let is_member = |user: &UserId| snapshot.group(id).is_some_and(|group| group.members.contains(user));
     let strangers = users.iter().filter(|(user, _)| !is_member(user));
     let messages: Vec<_> = strangers.map(|(_, login)| format!("{login} is not in group {name}")).collect();
     if !messages.is_empty() {

@@ -40,6 +40,9 @@ pub(super) async fn record_grant(
 async fn write(services: &Services, event: Event) -> Result<(), Failure> {
     services.journal.record(event, Durability::Flushed).await.map(drop).map_err(|error| {
         tracing::error!(%error, "an admin's change was made, and could not be recorded");
-        Failure::new(FailureKind::Internal, format!("the change was made, but not recorded in the journal: {error}"))
+        Failure::new(
+            FailureKind::Internal,
+            format!("the change was made, but not recorded in the journal: {error}"),
+        )
     })
 }

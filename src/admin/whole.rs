@@ -25,7 +25,9 @@ pub(super) fn status(services: &Services) -> Answer {
         ..Status::default()
     };
     if services.store.is_read_only() {
-        status.warnings.push("the store takes no changes since a write to it failed; the log says why".into());
+        status
+            .warnings
+            .push("the store takes no changes since a write to it failed; the log says why".into());
     }
     services.status.report(&mut status);
     Answer::Status(Box::new(status))

@@ -55,10 +55,12 @@ fn state(config: &Config) -> Vec<Finding> {
         Err(AskError::NotAllowed) => vec![wrong("daemon", "runs, and does not let this user ask it")],
         Err(AskError::Version) => vec![wrong("daemon", "is of another version than this program")],
         Err(AskError::Io(error)) => vec![wrong("daemon", format!("does not answer: {error}"))],
-        Err(AskError::NoDaemon) => vec![match daemon::sealer(&config.state).and_then(|_| open_and_close(config)) {
-            Ok(()) => fine("store", "opens"),
-            Err(error) => wrong("store", error.to_string()),
-        }],
+        Err(AskError::NoDaemon) => {
+            vec![match daemon::sealer(&config.state).and_then(|_| open_and_close(config)) {
+                Ok(()) => fine("store", "opens"),
+                Err(error) => wrong("store", error.to_string()),
+            }]
+        }
     }
 }
 

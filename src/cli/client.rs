@@ -53,11 +53,13 @@ fn exit(error: &DaemonError) -> Exit {
         DaemonError::Bind(error) if error.source.kind() == ErrorKind::PermissionDenied => Exit::NoPermission,
         DaemonError::Bind(_) | DaemonError::NothingListens | DaemonError::Running(_) => Exit::Unavailable,
         DaemonError::Owner { .. } => Exit::NoPermission,
-        DaemonError::File(_, error) | DaemonError::Store(StoreError::Io { error, .. }) => match error.kind() {
-            ErrorKind::PermissionDenied => Exit::NoPermission,
-            ErrorKind::NotFound => Exit::Config,
-            _ => Exit::Software,
-        },
+        DaemonError::File(_, error) | DaemonError::Store(StoreError::Io { error, .. }) => {
+            match error.kind() {
+                ErrorKind::PermissionDenied => Exit::NoPermission,
+                ErrorKind::NotFound => Exit::Config,
+                _ => Exit::Software,
+            }
+        }
         DaemonError::Store(StoreError::Locked { .. } | StoreError::Busy | StoreError::ReadOnly) => {
             Exit::TempFail
         }

@@ -137,9 +137,19 @@ mod tests {
             assert_eq!(read(text, SecurityArg::Implicit), expected);
         }
         assert_eq!(read("mail.example.org", SecurityArg::Starttls), "mail.example.org 143");
-        for text in
-            ["", ":993", "host:", "host:0", "host:70000", "ho st", "a@b", "[::1", "[::1]x", "host:1:2", "h\r\n"]
-        {
+        for text in [
+            "",
+            ":993",
+            "host:",
+            "host:0",
+            "host:70000",
+            "ho st",
+            "a@b",
+            "[::1",
+            "[::1]x",
+            "host:1:2",
+            "h\r\n",
+        ] {
             assert!(read(text, SecurityArg::Implicit).contains("is not HOST"), "{text:?}");
         }
     }

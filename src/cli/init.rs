@@ -34,8 +34,11 @@ fn make_directory(path: &Path) -> Result<bool, Fault> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
         Err(error) => {
-            let exit =
-                if error.kind() == ErrorKind::PermissionDenied { Exit::NoPermission } else { Exit::CantCreate };
+            let exit = if error.kind() == ErrorKind::PermissionDenied {
+                Exit::NoPermission
+            } else {
+                Exit::CantCreate
+            };
             Err(Fault::new(exit, format!("{}: {error}", path.display())))
         }
     }

@@ -44,9 +44,13 @@ fn prompt(text: &str) -> Result<Secret, Fault> {
 fn next_line(whose: &str) -> Result<Secret, Fault> {
     let mut line = Zeroizing::new(String::with_capacity(MAX_PASSWORD + 2));
     let read = io::stdin().lock().read_line(&mut line);
-    let read = read.map_err(|error| Fault::new(Exit::Data, format!("cannot read standard input: {error}")))?;
+    let read =
+        read.map_err(|error| Fault::new(Exit::Data, format!("cannot read standard input: {error}")))?;
     if read == 0 {
-        return Err(Fault::new(Exit::Data, format!("standard input has no line with the password of {whose}")));
+        return Err(Fault::new(
+            Exit::Data,
+            format!("standard input has no line with the password of {whose}"),
+        ));
     }
     check(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -76,7 +76,8 @@ fn mailbox(detail: &MailboxDetail) -> String {
         ("submission", or_dash(detail.submission.as_deref())),
         ("connections", format!("{} at most", detail.max_connections)),
     ];
-    let mut text: String = facts.iter().map(|(name, value)| format!("{name:<14}{}\n", clean(value))).collect();
+    let mut text: String =
+        facts.iter().map(|(name, value)| format!("{name:<14}{}\n", clean(value))).collect();
     text.push('\n');
     text.push_str(&folders(&detail.folders));
     text.push('\n');

@@ -5,7 +5,8 @@
 /// Control characters in a cell are shown escaped: a folder's name is a stranger's text,
 /// and must not command the admin's terminal.
 pub(super) fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
     let mut widths: Vec<usize> = headings.iter().map(|heading| heading.len()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {

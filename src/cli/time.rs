@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn what_is_no_time_says_what_would_be() {
-        for text in ["", "tomorrow", "2026-02-30", "2026-12-31T18:00", "+", "+x", "31-12-2026", "+999999999y"] {
+        for text in ["", "tomorrow", "2026-02-30", "2026-12-31T18:00", "+", "+x", "31-12-2026", "+999999999y"]
+        {
             assert!(at(text).contains("write 2026-12-31"), "{text}: {}", at(text));
         }
     }

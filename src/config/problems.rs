@@ -87,7 +87,12 @@ impl Problems<'_> {
         let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
         self.require(plain, "state", "credential", "must be a file's name without a directory");
         let threads = config.daemon.worker_threads;
-        self.require(threads <= MAX_THREADS, "daemon", "worker_threads", "must be at most 1024; 0 is one a core");
+        self.require(
+            threads <= MAX_THREADS,
+            "daemon",
+            "worker_threads",
+            "must be at most 1024; 0 is one a core",
+        );
     }
 }
 

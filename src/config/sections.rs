@@ -227,11 +227,7 @@ impl Config {
     pub(super) fn resolve(&mut self, directory: &Path) {
         self.state.directory = directory.join(&self.state.directory);
         self.state.key_file = self.state.directory.join(&self.state.key_file);
-        let paths = [
-            &mut self.tls.certificate,
-            &mut self.tls.key,
-            &mut self.admin.socket,
-        ];
+        let paths = [&mut self.tls.certificate, &mut self.tls.key, &mut self.admin.socket];
         for path in paths {
             *path = directory.join(&*path);
         }

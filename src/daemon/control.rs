@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use tokio::net::UnixListener;
 
+use super::DaemonError;
 use super::listeners::Addresses;
 use super::parts::Parts;
 use super::sessions::Sessions;
 use super::status::Running;
-use super::DaemonError;
 use crate::admin;
 use crate::config::Config;
 use crate::net::Draining;
@@ -36,7 +36,9 @@ pub(super) fn start(
     let listener = bind(&path)?;
     let running = Running::new(addresses, sessions, parts);
     let services = Arc::new(parts.admin(Box::new(running)));
-    tokio::spawn(async move { admin::serve(listener, services, async move { draining.requested().await }).await });
+    tokio::spawn(
+        async move { admin::serve(listener, services, async move { draining.requested().await }).await },
+    );
     Ok(Control { path })
 }
 

@@ -19,7 +19,11 @@ pub enum DaemonError {
     /// The control socket, or a file of ours.
     File(PathBuf, io::Error),
     /// The state directory is another uid's.
-    Owner { directory: PathBuf, owner: u32, ours: u32 },
+    Owner {
+        directory: PathBuf,
+        owner: u32,
+        ours: u32,
+    },
     /// Another daemon answers on this control socket.
     Running(PathBuf),
     Store(StoreError),

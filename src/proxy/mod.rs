@@ -6,6 +6,7 @@
 
 mod clock;
 pub mod imap;
+pub mod smtp;
 mod targets;
 
 use std::net::IpAddr;
@@ -38,6 +39,7 @@ pub struct Door {
 #[derive(Clone)]
 pub enum Service {
     Imap(Arc<imap::Services>),
+    Submission(Arc<smtp::Services>),
 }
 
 /// One client's connection, from accept to its end.
@@ -59,6 +61,7 @@ pub async fn serve(incoming: Incoming, door: Door, draining: Draining) {
         // secured → authenticated → resolved → connected → relayed
         match door.service {
             Service::Imap(services) => imap::serve(wire, peer, admission, draining, services).await,
+            Service::Submission(services) => smtp::serve(wire, peer, admission, draining, services).await,
         }
     }
     .instrument(span)

@@ -43,7 +43,9 @@ impl Host {
         let submission = mailbox.submission.clone().ok_or(NoHost::NotConfigured)?;
         let login = match &submission.account {
             None => None,
-            Some(account) => Some((account.clone(), password(services, mailbox.id).map_err(NoHost::Credential)?)),
+            Some(account) => {
+                Some((account.clone(), password(services, mailbox.id).map_err(NoHost::Credential)?))
+            }
         };
         let helo = services.settings.host_name.clone();
         let target = Target { endpoint: submission.endpoint.clone(), login, helo };

@@ -19,7 +19,6 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -27,6 +26,7 @@ use serde::Deserialize;
 use self::client::Client;
 use self::ended::Ended;
 use self::session::Session;
+use super::Peer;
 use crate::auth::Authenticator;
 use crate::net::{Admission, Draining, Wire};
 use crate::smtp::session::Limits;
@@ -92,13 +92,6 @@ pub struct Services {
     pub connector: Connector,
     pub journal: Journal,
     pub counters: Arc<Counters>,
-}
-
-/// Who came, by which number the log and the journal know them.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    pub address: IpAddr,
-    pub session: SessionId,
 }
 
 /// Serves one connection, secured already, to its end.

@@ -94,7 +94,8 @@ impl Session<'_> {
     /// The mailbox that a sender stands for in this session, and what else stands for it.
     fn bind(&self, sender: &Path) -> Result<(Arc<Mailbox>, Identity), Answer> {
         let snapshot = self.services.store.snapshot();
-        let person = snapshot.user(self.user).map(|user: &Arc<User>| user.addresses.clone()).unwrap_or_default();
+        let person =
+            snapshot.user(self.user).map(|user: &Arc<User>| user.addresses.clone()).unwrap_or_default();
         let addresses = |mailbox: &Mailbox| mailbox.addresses().cloned().collect::<Vec<_>>();
         if let Some(id) = self.mailbox {
             let mailbox = snapshot.mailbox(id).ok_or_else(|| foreign(sender, None))?;
@@ -200,7 +201,9 @@ fn unreachable(mailbox: &Mailbox) -> Answer {
 /// A sender that is not theirs.
 pub(super) fn foreign(sender: &Path, mailbox: Option<&Mailbox>) -> Answer {
     let sentence = match mailbox {
-        Some(mailbox) => format!("You may not send as {sender} here; this account sends as {}", mailbox.address),
+        Some(mailbox) => {
+            format!("You may not send as {sender} here; this account sends as {}", mailbox.address)
+        }
         None => format!("You may not send as {sender}"),
     };
     Answer::new(550, 7, 1, sentence)
