@@ -29,11 +29,17 @@ impl Session {
         items: &[StatusItem],
     ) -> Result<(), Ended> {
         let entry = folder.as_ref().ok().and_then(|name| self.folders.inventory.find(name));
-        let Some(entry) = entry else { return Ok(self.unavailable(tag)) };
+        let Some(entry) = entry else {
+            self.unavailable(tag);
+            return Ok(());
+        };
         self.condstore |=
             items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
         let (wire, client) = (entry.wire.clone(), entry.name.to_wire());
-        let Some(data) = self.status_values(&wire, items).await? else { return Ok(self.unavailable(tag)) };
+        let Some(data) = self.status_values(&wire, items).await? else {
+            self.unavailable(tag);
+            return Ok(());
+        };
         let out = self.client.wire.out();
         filter::status_line(out, client.as_bytes(), items, &data);
         reply::tagged(out, tag, Outcome::Ok, "", "STATUS completed");

@@ -6,7 +6,7 @@ use super::session::Session;
 use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
-use crate::imap::writer::{self, Context, FollowUp, Outgoing};
+use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
 use crate::types::{FolderName, UidSet};
 
