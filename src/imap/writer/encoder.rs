@@ -149,3 +149,34 @@ impl Encoder {
 fn is_plain(b: u8) -> bool {
     (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\'
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Encoder;
+
+    /// The guard behind the types: each way in, with what would break out of a line.
+    #[test]
+    fn no_line_end_gets_out() {
+        for smuggled in ["\r\nP2 DELETE x", "\n", "\r", "\0", "é", "\u{7f}"] {
+            let ways: [fn(Encoder, &str) -> Encoder; 4] =
+                [|line, text| line.raw(text), |line, text| line.word(text), Encoder::atom, Encoder::quoted];
+            for way in ways {
+                assert!(way(Encoder::new("P1"), smuggled).end().is_none(), "{smuggled:?}");
+            }
+            assert!(Encoder::new(&format!("P1{smuggled}")).end().is_none(), "{smuggled:?}");
+            assert!(Encoder::untagged(smuggled).end().is_none(), "{smuggled:?}");
+        }
+        for (spoiled, text) in [
+            (Encoder::new("P1").atom("a b"), "an atom has no space"),
+            (Encoder::new("P1").atom(""), "an atom is not empty"),
+            (Encoder::new("P1").atom("{5}"), "an atom announces nothing"),
+            (Encoder::new("P1").quoted("a\" {5}"), "quotes stay closed"),
+            (Encoder::new("P1").quoted("a\\"), "quotes get closed"),
+            (Encoder::new("P1").string(b"a\0"), "NUL is in no literal either"),
+            (Encoder::new("P 1"), "a tag is one word"),
+            (Encoder::new(""), "a tag is a word"),
+        ] {
+            assert!(spoiled.end().is_none(), "{text}");
+        }
+    }
+}
