@@ -22,10 +22,6 @@ use crate::imap::response::Response;
 use crate::imap::writer::Housekeeping;
 use crate::types::{FolderName, MailboxId, UidValidity};
 
-#[cfg(test)]
-#[path = "catalogue_tests.rs"]
-mod tests;
-
 /// Age at which an inventory is taken again, in the background: clients list folders
 /// every few minutes, and changes through us are seen at once anyway.
 const FRESH: Duration = Duration::from_secs(60);
@@ -355,3 +351,7 @@ async fn ask(connection: &mut Connection, board: &Board, batch: &[Ask]) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "catalogue_tests.rs"]
+mod tests;
