@@ -205,7 +205,7 @@ impl ReplyReader {
             return Err(ReplyFault::TooManyLines);
         }
         let (code, last, text) = split(line)?;
-        let class = (code / 100) as u8;
+        let class = class(code);
         let (enhanced, text) = match Enhanced::parse(text, class) {
             Some((enhanced, rest)) => (Some(enhanced), rest),
             None => (None, text),
@@ -223,6 +223,16 @@ impl ReplyReader {
         }
         self.lines = 0;
         Ok(self.begun.take())
+    }
+}
+
+/// A code's first digit, which an enhanced code repeats.
+fn class(code: u16) -> u8 {
+    match code / 100 {
+        2 => 2,
+        3 => 3,
+        4 => 4,
+        _ => 5,
     }
 }
 
@@ -256,7 +266,7 @@ pub struct Answer {
 impl Answer {
     /// An answer with an enhanced code; its class is the first digit of `code`.
     pub fn new(code: u16, subject: u16, detail: u16, sentence: impl Into<Cow<'static, str>>) -> Self {
-        let class = (code / 100) as u8;
+        let class = class(code);
         Self { code, enhanced: Some(Enhanced(class, subject, detail)), sentence: sentence.into() }
     }
 
@@ -267,7 +277,7 @@ impl Answer {
 
     /// A refusal of upstream's with its code and our own words.
     pub fn relayed(reply: &Reply, sentence: impl Into<Cow<'static, str>>) -> Self {
-        let class = (reply.code / 100) as u8;
+        let class = class(reply.code);
         let enhanced = reply.enhanced.unwrap_or(Enhanced(class, 0, 0));
         Self { code: reply.code, enhanced: Some(enhanced), sentence: sentence.into() }
     }

@@ -132,14 +132,15 @@ impl Session {
         if bad.hang_up { Next::Close(bad.answer) } else { self.error(bad.answer) }
     }
 
-    /// Counts a refusal among the errors; the answer itself, or the last one.
-    pub fn error(&mut self, answer: Answer) -> Next {
+    /// Counts an error of the client's; the last words if it was one too many.
+    pub fn count_error(&mut self) -> Option<Answer> {
         self.errors += 1;
         let most = if self.logged_in { self.limits.errors } else { self.limits.errors_before_login };
-        if self.errors >= most {
-            return Next::Close(Answer::new(421, 7, 0, "Too many errors"));
-        }
-        Next::Answer(answer)
+        (self.errors >= most).then(|| Answer::new(421, 7, 0, "Too many errors"))
+    }
+
+    fn error(&mut self, answer: Answer) -> Next {
+        self.count_error().map_or(Next::Answer(answer), Next::Close)
     }
 
     pub fn logged_in(&mut self) {

@@ -16,6 +16,7 @@ use super::error::{CommandError, LeaseError};
 use super::pool::Pools;
 use super::status::{Ask, Board, Reply, StatusValues};
 use super::target::Target;
+use crate::imap::capability::Capabilities;
 use crate::imap::command::StatusItem;
 use crate::imap::inventory::Inventory;
 use crate::imap::response::Response;
@@ -49,6 +50,8 @@ pub struct Snapshot {
     /// Differs between two snapshots of a mailbox that differ in anything.
     pub version: u64,
     pub inventory: Arc<Inventory>,
+    /// What the host can, as the connection that took the inventory was told.
+    pub capabilities: Arc<Capabilities>,
     /// Of the folders that were opened or asked about so far.
     pub uid_validity: Arc<HashMap<FolderName, UidValidity>>,
 }
@@ -154,8 +157,9 @@ impl Catalogue {
         let mut lease = self.pools.housekeeping_lease(&target, deadline).await?;
         let ticket = self.ticket();
         let inventory = take_inventory(&mut lease, deadline).await?;
+        let capabilities = lease.capabilities().clone();
         lease.give_back().await;
-        Ok(self.adopt(inventory, ticket, target.generation))
+        Ok(self.adopt((inventory, capabilities), ticket, target.generation))
     }
 
     /// Takes the inventory again in the background: somebody asked for an unknown name.
@@ -260,18 +264,29 @@ impl Catalogue {
     }
 
     /// Makes an inventory the known one, if the mailbox is still the one that it was taken of.
-    fn adopt(&self, inventory: Inventory, ticket: u64, generation: u64) -> Arc<Snapshot> {
+    fn adopt(
+        &self,
+        (inventory, capabilities): (Inventory, Capabilities),
+        ticket: u64,
+        generation: u64,
+    ) -> Arc<Snapshot> {
         let mut state = self.lock();
         let before = state.known.as_ref().map(|known| &known.snapshot);
-        let inventory = Arc::new(inventory);
+        let (inventory, capabilities) = (Arc::new(inventory), Arc::new(capabilities));
         let snapshot = match before {
-            Some(before) if before.inventory == inventory => before.clone(),
+            Some(before) if before.inventory == inventory && before.capabilities == capabilities => {
+                before.clone()
+            }
             Some(before) => {
                 let mut uid_validity = HashMap::clone(&before.uid_validity);
                 uid_validity.retain(|folder, _| inventory.find(folder).is_some());
-                Arc::new(Snapshot { version: ticket, inventory, uid_validity: Arc::new(uid_validity) })
+                let uid_validity = Arc::new(uid_validity);
+                Arc::new(Snapshot { version: ticket, inventory, capabilities, uid_validity })
             }
-            None => Arc::new(Snapshot { version: ticket, inventory, uid_validity: Arc::default() }),
+            None => {
+                let uid_validity = Arc::default();
+                Arc::new(Snapshot { version: ticket, inventory, capabilities, uid_validity })
+            }
         };
         if state.target.generation == generation {
             state.known = Some(Known { snapshot: snapshot.clone(), taken: Instant::now(), ticket });

@@ -114,6 +114,18 @@ impl Connection {
         answered.unwrap_or(Err(CommandError::Slow))
     }
 
+    /// Sends what a permitted step became, under a tag of [`Connection::tag`], and reads up to
+    /// its tagged answer. As [`Connection::command`] otherwise.
+    pub async fn perform(
+        &mut self,
+        outgoing: &Outgoing,
+        tag: &str,
+        deadline: Instant,
+    ) -> Result<Answered, CommandError> {
+        let answered = tokio::time::timeout_at(deadline, self.exchange(tag, outgoing)).await;
+        answered.unwrap_or(Err(CommandError::Slow))
+    }
+
     /// Several commands in one go; their answers in that order, the untagged lines of all of
     /// them with the first. A command that has to wait for `+` goes on its own.
     pub(super) async fn commands_by(
