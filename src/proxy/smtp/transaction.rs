@@ -94,7 +94,8 @@ impl Session<'_> {
     /// The mailbox that a sender stands for in this session, and what else stands for it.
     fn bind(&self, sender: &Path) -> Result<(Arc<Mailbox>, Identity), Answer> {
         let snapshot = self.services.store.snapshot();
-        let person = snapshot.user(self.user).map(|user: &Arc<User>| user.addresses.clone()).unwrap_or_default();
+        let person =
+            snapshot.user(self.user).map(|user: &Arc<User>| user.addresses.clone()).unwrap_or_default();
         let addresses = |mailbox: &Mailbox| mailbox.addresses().cloned().collect::<Vec<_>>();
         if let Some(id) = self.mailbox {
             let mailbox = snapshot.mailbox(id).ok_or_else(|| foreign(sender, None))?;
@@ -155,8 +156,6 @@ impl Session<'_> {
             }
             host.abort();
         }
-        // What is due goes out first: logging in upstream may take seconds.
-        self.settle().await?;
         let services = Arc::clone(&self.services);
         let connecting = Box::pin(Host::connect(&services, mailbox));
         let connected = self.watch.unless_lost(CONNECT_SECONDS, Ended::Slow, connecting).await?;
@@ -172,7 +171,7 @@ impl Session<'_> {
                 tracing::error!(mailbox = %mailbox.id, "no submission password: {error}");
                 Err(unreachable(mailbox))
             }
-            Err(NoHost::Connect(_)) => Err(unreachable(mailbox)),
+            Err(NoHost::Connect) => Err(unreachable(mailbox)),
         })
     }
 }
@@ -200,7 +199,9 @@ fn unreachable(mailbox: &Mailbox) -> Answer {
 /// A sender that is not theirs.
 pub(super) fn foreign(sender: &Path, mailbox: Option<&Mailbox>) -> Answer {
     let sentence = match mailbox {
-        Some(mailbox) => format!("You may not send as {sender} here; this account sends as {}", mailbox.address),
+        Some(mailbox) => {
+            format!("You may not send as {sender} here; this account sends as {}", mailbox.address)
+        }
         None => format!("You may not send as {sender}"),
     };
     Answer::new(550, 7, 1, sentence)

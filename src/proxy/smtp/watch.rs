@@ -53,7 +53,8 @@ impl Watch {
     /// # Errors
     /// As [`Watch::refresh`].
     pub(super) fn effective(&mut self) -> Result<Option<Arc<Effective>>, Ended> {
-        let stale = self.held.as_ref().and_then(|held| held.good_until).is_some_and(|end| end <= clock::now());
+        let stale =
+            self.held.as_ref().and_then(|held| held.good_until).is_some_and(|end| end <= clock::now());
         if stale || self.changes.has_changed().unwrap_or(true) {
             self.refresh()?;
         }

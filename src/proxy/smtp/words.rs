@@ -34,7 +34,12 @@ pub(super) fn refusal(reply: &Reply, about: About) -> Answer {
 
 /// Upstream was lost, or makes no sense.
 pub(super) fn confused() -> Answer {
-    Answer::new(451, 4, 2, "The mail host of this mailbox does not answer as it should; please try again later")
+    Answer::new(
+        451,
+        4,
+        2,
+        "The mail host of this mailbox does not answer as it should; please try again later",
+    )
 }
 
 fn sentence(reply: &Reply, about: About, temporary: bool) -> &'static str {
@@ -51,7 +56,9 @@ fn sentence(reply: &Reply, about: About, temporary: bool) -> &'static str {
         return known;
     }
     match (about, temporary) {
-        (About::Sender, true) => "The mail host cannot take messages from this mailbox now; please try again later",
+        (About::Sender, true) => {
+            "The mail host cannot take messages from this mailbox now; please try again later"
+        }
         (About::Sender, false) => "The mail host refuses messages from this mailbox",
         (About::Recipient, true) => "The mail host cannot take this recipient now; please try again later",
         (About::Recipient, false) => "The mail host refuses this recipient",
@@ -89,7 +96,11 @@ mod tests {
                 About::Sender,
                 "451 4.3.0 The mail host cannot take messages from this mailbox now; please try again later\r\n",
             ),
-            ("530 5.7.0 AUTH\r\n", About::Sender, "550 5.3.0 The mail host refuses messages from this mailbox\r\n"),
+            (
+                "530 5.7.0 AUTH\r\n",
+                About::Sender,
+                "550 5.3.0 The mail host refuses messages from this mailbox\r\n",
+            ),
         ] {
             assert_eq!(answer(text, about), wanted, "{text}");
         }
