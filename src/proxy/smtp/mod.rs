@@ -21,7 +21,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use self::client::Client;
 use self::ended::Ended;
@@ -35,7 +35,7 @@ use crate::telemetry::{Counter, Counters, Journal};
 use crate::upstream::Connector;
 
 /// `[submission]`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The name in our greeting, in EHLO upstream and in Received; a domain name.
