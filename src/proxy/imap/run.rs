@@ -167,7 +167,7 @@ impl Session {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
             Err(ended) if changes && !ended.is_fault_of_upstream() => {
-                self.client.say_farewell(ended, Some(&self.mailbox.address)).await;
+                self.farewell(ended).await;
                 let Some(lease) = self.lease.as_mut() else { return Err(ended) };
                 found.ended = read_out(lease, &ours).await;
                 Err(ended)
