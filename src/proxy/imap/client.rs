@@ -47,6 +47,7 @@ impl Client {
             bad: 0,
             max_bad: MAX_BAD_BEFORE_LOGIN,
             said_farewell: false,
+            cut: false,
         }
     }
 
