@@ -88,7 +88,7 @@ fn faults_of_form_name_file_line_and_what_is_allowed() {
 fn faults_of_meaning_are_told_all_at_once_with_their_lines() {
     let told = told(
         "[imap]\nlisten = [\"127.0.0.1:993\", \"127.0.0.1:993\"]\n\
-         [submission]\nlisten = [\"127.0.0.1:993\"]\nhostname = \"-x\"\n\
+         [submission]\nlisten = [\"127.0.0.1:993\"]\nsession = { host_name = \"-x\" }\n\
          [limits]\nper_address = 0\n\
          [upstream]\nconnect_seconds = 0\n\
          [log]\nlevel = \"inof\"\n\
@@ -98,7 +98,7 @@ fn faults_of_meaning_are_told_all_at_once_with_their_lines() {
         "7 things are wrong",
         "line 2, [imap] listen: 127.0.0.1:993 is there twice",
         "line 4, [submission] listen: 127.0.0.1:993 is IMAP's already",
-        "line 5, [submission] hostname: must be a host name",
+        "line 5, [submission.session] host_name: must be a host name",
         "line 7, [limits] per_address: must be at least 1",
         "line 9, [upstream] connect_seconds: must be from 1 to 3600",
         "line 11, [log] level: \"inof\" is no level",

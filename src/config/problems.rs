@@ -77,9 +77,9 @@ impl Problems<'_> {
         if let Err(message) = check_filter(&config.log.level) {
             self.add("log", "level", message);
         }
-        let name = &config.submission.hostname;
-        let message = "must be a host name of letters, digits, hyphens and dots, or empty";
-        self.require(name.is_empty() || is_host_name(name), "submission", "hostname", message);
+        let name = &config.submission.session.host_name;
+        let message = "must be a host name: letters, digits, hyphens and dots";
+        self.require(is_host_name(name), "submission.session", "host_name", message);
         let long = config.admin.socket.as_os_str().len() > MAX_SOCKET_PATH;
         let message = "the path of a unix socket has at most 107 octets, with the directory it starts at";
         self.require(!long, "admin", "socket", message);
@@ -111,12 +111,16 @@ fn check_filter(level: &str) -> Result<(), String> {
     level.parse::<tracing_subscriber::EnvFilter>().map(drop).map_err(|error| format!("{error}; {wanted}"))
 }
 
-/// The line on which the file sets the key, counted from 1.
+/// The line on which the file sets the key, counted from 1. `section` may be a path.
 fn line_of(text: &str, section: &str, key: &str) -> Option<usize> {
-    let table = DeTable::parse(text).ok()?;
-    let (_, section) = table.get_ref().iter().find(|(name, _)| name.get_ref().as_ref() == section)?;
-    let DeValue::Table(section) = section.get_ref() else { return None };
-    let (name, _) = section.iter().find(|(name, _)| name.get_ref().as_ref() == key)?;
+    let document = DeTable::parse(text).ok()?;
+    let mut table = document.get_ref();
+    for part in section.split('.') {
+        let (_, value) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part)?;
+        let DeValue::Table(below) = value.get_ref() else { return None };
+        table = below;
+    }
+    let (name, _) = table.iter().find(|(name, _)| name.get_ref().as_ref() == key)?;
     Some(text.get(..name.span().start)?.matches('\n').count() + 1)
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::LoginSettings;
 use crate::net::{DialSettings, LimitSettings, TlsSettings};
+use crate::proxy::{imap, smtp};
 use crate::telemetry::log;
 use crate::types::Network;
 use crate::upstream::{ConnectSettings, PoolSettings};
@@ -64,11 +65,12 @@ impl State {
 #[serde(default, deny_unknown_fields)]
 pub struct Imap {
     pub listen: Vec<SocketAddr>,
+    pub session: imap::Settings,
 }
 
 impl Default for Imap {
     fn default() -> Self {
-        Self { listen: everywhere(993) }
+        Self { listen: everywhere(993), session: imap::Settings::default() }
     }
 }
 
@@ -77,23 +79,31 @@ impl Default for Imap {
 #[serde(default, deny_unknown_fields)]
 pub struct Submission {
     pub listen: Vec<SocketAddr>,
-    /// The name we greet submission hosts with; empty is this machine's own.
-    pub hostname: String,
+    pub session: smtp::Settings,
 }
 
 impl Default for Submission {
     fn default() -> Self {
-        Self { listen: everywhere(465), hostname: String::new() }
+        Self { listen: everywhere(465), session: smtp::Settings::default() }
     }
 }
 
 impl Submission {
-    /// The name for EHLO (RFC 5321 §4.1.1.1), whatever the machine calls itself.
-    pub fn helo(&self) -> String {
-        let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let name = if self.hostname.is_empty() { own() } else { self.hostname.clone() };
-        let name = name.trim();
-        if is_host_name(name) { name.to_owned() } else { "localhost".into() }
+    /// The name for greeting and EHLO (RFC 5321 §4.1.1.1): `localhost` stands for this
+    /// machine's own name, if that is one.
+    pub fn host_name(&self) -> String {
+        let configured = &self.session.host_name;
+        if configured != "localhost" {
+            return configured.clone();
+        }
+        let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let own = own.trim();
+        if is_host_name(own) { own.to_owned() } else { configured.clone() }
+    }
+
+    /// The sessions' settings, with that name.
+    pub fn session(&self) -> smtp::Settings {
+        smtp::Settings { host_name: self.host_name(), ..self.session.clone() }
     }
 }
 

@@ -13,7 +13,8 @@ use super::parts::Parts;
 use super::sessions::Sessions;
 use crate::config::Config;
 use crate::net::{BindError, Listener};
-use crate::telemetry::{Counter, Service};
+use crate::proxy::{self, Door};
+use crate::telemetry::Counter;
 
 /// The file in the state directory that says where we listen; there while we do.
 const FILE: &str = "listening";
@@ -41,10 +42,12 @@ impl Listening {
             imap: imap.iter().map(Listener::address).collect(),
             submission: submission.iter().map(Listener::address).collect(),
         };
-        for (service, listeners) in [(Service::Imap, imap), (Service::Submission, submission)] {
+        for (service, door, listeners) in
+            [("imap", parts.imap()?, imap), ("submission", parts.submission()?, submission)]
+        {
             for listener in listeners {
-                tracing::info!(?service, address = %listener.address(), "listening");
-                tokio::spawn(accept(listener, service, parts.clone(), sessions.clone()));
+                tracing::info!(service, address = %listener.address(), "listening");
+                tokio::spawn(accept(listener, door.clone(), sessions.clone()));
             }
         }
         Ok(Self { addresses })
@@ -92,14 +95,14 @@ fn family_is_missing(error: &BindError) -> bool {
 }
 
 /// Starts a session for every connection, until the daemon drains.
-async fn accept(listener: Listener, service: Service, parts: Parts, sessions: Sessions) {
+async fn accept(listener: Listener, door: Door, sessions: Sessions) {
     let mut draining = sessions.draining();
     loop {
         let incoming = tokio::select! {
             incoming = listener.accept() => incoming,
             () = draining.requested() => return,
         };
-        parts.counters.count(Counter::Connections);
-        sessions.start(parts.session(service, incoming, sessions.draining()));
+        door.counters.count(Counter::Connections);
+        sessions.start(proxy::serve(incoming, door.clone(), sessions.draining()));
     }
 }

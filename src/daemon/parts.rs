@@ -1,6 +1,5 @@
 //! The parts, made from the settings in the order in which they need each other.
 
-use std::future::Future;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::DaemonError;
 use super::status::Offline;
 use crate::admin::{self, Hosts, StatusSource};
+use crate::auth::Authenticator;
 use crate::config::{Config, State};
-use crate::net::{Dialer, Draining, Gate, Incoming, ServerIdentity};
+use crate::net::{Acceptor, Dialer, Gate, PerKey, ServerIdentity};
+use crate::proxy::{Door, Service, imap, smtp};
 use crate::store::{self, Sealer, Store};
-use crate::telemetry::{Counters, Journal, Service};
+use crate::telemetry::{Counters, Journal};
 use crate::types::Timestamp;
-use crate::upstream::Connector;
+use crate::upstream::{Catalogues, Connector, Pools};
 
 /// Everything that runs as long as the daemon does.
 #[derive(Clone)]
@@ -25,6 +26,7 @@ pub(super) struct Parts {
     pub counters: Arc<Counters>,
     pub gate: Arc<Gate>,
     pub identity: Arc<ServerIdentity>,
+    pub authenticator: Arc<Authenticator>,
     pub dialer: Arc<Dialer>,
     pub connector: Connector,
     pub config: Arc<Config>,
@@ -34,6 +36,8 @@ impl Parts {
     /// Opens what must be open before anybody may connect.
     pub(super) fn open(config: &Config) -> Result<Self, DaemonError> {
         let identity = ServerIdentity::load(&config.tls).map_err(DaemonError::Tls)?;
+        let authenticator = Authenticator::new(config.login.clone())
+            .map_err(|error| DaemonError::Config(format!("[login.hashing]: {error}")))?;
         let (store, journal) = open_state(&config.state)?;
         let dialer = Arc::new(Dialer::new(config.upstream.dial()));
         let connector = Connector::new(Arc::clone(&dialer), config.upstream.login());
@@ -44,6 +48,7 @@ impl Parts {
             counters: Arc::default(),
             gate: Arc::new(Gate::new(config.limits.clone())),
             identity,
+            authenticator: Arc::new(authenticator),
             dialer,
             connector,
             config: Arc::new(config.clone()),
@@ -55,21 +60,48 @@ impl Parts {
         admin::Services {
             store: self.store.clone(),
             journal: self.journal.clone(),
-            hosts: Hosts::new(self.connector.clone(), self.config.submission.helo()),
+            hosts: Hosts::new(self.connector.clone(), self.config.submission.host_name()),
             status,
             hashing: self.config.login.hashing.clone(),
         }
     }
 
-    /// One connection of a client, from accept to its end.
-    pub(super) fn session(
-        &self,
-        service: Service,
-        incoming: Incoming,
-        draining: Draining,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let _ = (service, draining);
-        async move { drop(incoming) }
+    /// The door for IMAP, and what is behind it.
+    pub(super) fn imap(&self) -> Result<Door, DaemonError> {
+        let pools = Pools::new(self.connector.clone(), self.config.upstream.pool());
+        let services = imap::Services {
+            settings: self.config.imap.session.clone(),
+            separator: self.config.login.separator,
+            store: self.store.clone(),
+            authenticator: Arc::clone(&self.authenticator),
+            catalogues: Arc::new(Catalogues::new(Arc::clone(&pools))),
+            pools,
+            journal: self.journal.clone(),
+            counters: Arc::clone(&self.counters),
+            users: PerKey::default(),
+            targets: Arc::default(),
+        };
+        self.door("imap", Service::Imap(Arc::new(services)))
+    }
+
+    /// The door for submission, and what is behind it.
+    pub(super) fn submission(&self) -> Result<Door, DaemonError> {
+        let services = smtp::Services {
+            settings: self.config.submission.session(),
+            store: self.store.clone(),
+            authenticator: Arc::clone(&self.authenticator),
+            connector: self.connector.clone(),
+            journal: self.journal.clone(),
+            counters: Arc::clone(&self.counters),
+        };
+        self.door("smtp", Service::Submission(Arc::new(services)))
+    }
+
+    /// `alpn`: the service's name in a TLS handshake (RFC 7301).
+    fn door(&self, alpn: &str, service: Service) -> Result<Door, DaemonError> {
+        let identity = Arc::clone(&self.identity);
+        let acceptor = Acceptor::new(identity, &self.config.tls, &[alpn]).map_err(DaemonError::Tls)?;
+        Ok(Door { acceptor, service, counters: Arc::clone(&self.counters) })
     }
 
     /// Writes what is waiting, and gives the files free.
@@ -87,7 +119,7 @@ pub fn offline(config: &Config) -> Result<admin::Services, DaemonError> {
     Ok(admin::Services {
         store,
         journal,
-        hosts: Hosts::new(Connector::new(dialer, config.upstream.login()), config.submission.helo()),
+        hosts: Hosts::new(Connector::new(dialer, config.upstream.login()), config.submission.host_name()),
         status: Box::new(Offline),
         hashing: config.login.hashing.clone(),
     })
