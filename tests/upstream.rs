@@ -213,6 +213,9 @@ async fn the_catalogue_knows_folders_and_their_status() {
     assert_eq!(value(odd.unwrap(), StatusItem::Messages), Some(0));
     assert_eq!(gone, None);
 
+    let surveyed = connector().survey(&target).await.unwrap();
+    assert_eq!(surveyed, *view.inventory);
+
     imap.ok("DELETE Sent");
     imap.ok("CREATE Later");
     let after = catalogue.refresh(later()).await.unwrap();

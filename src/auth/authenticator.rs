@@ -17,9 +17,6 @@ use crate::store::{LookupError, PasswordHash, Snapshot, User};
 use crate::telemetry::{Quoted, Service};
 use crate::types::{LoginName, MailboxId, Secret, Timestamp, UserId};
 
-#[cfg(test)]
-mod tests;
-
 /// Verified credentials that are remembered.
 const REMEMBERED: usize = 10_000;
 
@@ -347,3 +344,6 @@ fn service_name(service: Service) -> &'static str {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

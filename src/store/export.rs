@@ -20,8 +20,9 @@ use super::tables::Row;
 /// The log's name within the store's directory.
 pub(super) const FILE: &str = "export.jsonl";
 /// A log whose changes take up more octets than this, and four times its records, is
-/// written anew: often enough to stay small, seldom enough to cost nothing.
-const REWRITE_AT: u64 = 16 << 20;
+/// written anew: often enough to stay small, seldom enough to cost nothing. In tests it
+/// happens all the time, so that being killed in the middle of it is tested too.
+const REWRITE_AT: u64 = if cfg!(test) { 16 << 10 } else { 16 << 20 };
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Header {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Catalogue, Catalogues};
-use crate::imap::command::StatusItem::{Messages, Unseen};
+use crate::imap::command::StatusItem::{HighestModSeq, Messages, Size, Unseen};
 use crate::types::{FolderName, UidValidity};
 use crate::upstream::error::LeaseError;
 use crate::upstream::pool::{Pools, Settings};
@@ -146,6 +146,19 @@ async fn status_goes_out_in_one_go_and_answers_find_their_folder() {
     assert_eq!(gone, None);
     assert_eq!(odd.unwrap(), [(Messages, 6)]);
     assert_eq!(catalogue.status(b"INBOX", &[Unseen]).await.unwrap(), [(Unseen, 1)], "still fresh");
+}
+
+#[tokio::test]
+async fn only_what_the_host_knows_is_asked() {
+    let (catalogue, _) = catalogue(
+        "C: P00000002 STATUS \"INBOX\" (MESSAGES)\nS: * STATUS INBOX (MESSAGES 3)\nS: P00000002 OK done\n...",
+    )
+    .await;
+    let items = [Messages, Size, HighestModSeq];
+    let (both, neither) =
+        tokio::join!(catalogue.status(b"INBOX", &items), catalogue.status(b"Sent", &[Size, HighestModSeq]));
+    assert_eq!((both.unwrap(), neither.unwrap()), (vec![(Messages, 3)], vec![]));
+    assert_eq!(catalogue.status(b"INBOX", &[]).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ pub(super) struct Client {
     bad: u32,
     max_bad: u32,
     said_farewell: bool,
+    /// Octets of a response are under way that will never be complete.
+    cut: bool,
 }
 
 impl Client {
@@ -45,6 +47,7 @@ impl Client {
             bad: 0,
             max_bad: MAX_BAD_BEFORE_LOGIN,
             said_farewell: false,
+            cut: false,
         }
     }
 
@@ -249,9 +252,15 @@ impl Client {
         }
     }
 
+    /// A literal, or a response, stays cut off: no word more, and no close_notify, so that
+    /// nobody takes it for whole.
+    pub(super) fn cut(&mut self) {
+        self.cut = true;
+    }
+
     /// Tells the client why its session ends, once, and waits for it no longer than a moment.
     pub(super) async fn say_farewell(&mut self, ended: Ended, mailbox: Option<&Address>) {
-        if std::mem::replace(&mut self.said_farewell, true) {
+        if self.cut || std::mem::replace(&mut self.said_farewell, true) {
             return;
         }
         if let Some((code, text)) = ended.farewell(mailbox) {
@@ -262,6 +271,9 @@ impl Client {
 
     /// Closes in good order; not for ever.
     pub(super) async fn shut_down(self) {
+        if self.cut {
+            return self.wire.abort();
+        }
         let _ = tokio::time::timeout(FAREWELL, self.wire.shutdown()).await;
     }
 

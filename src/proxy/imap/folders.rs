@@ -8,12 +8,14 @@ use super::ended::Ended;
 use super::exchange::Answer;
 use super::session::Session;
 use super::watch::Waiting;
+use crate::imap::action::Scene as _;
 use crate::imap::command::{Command, FolderArg, StatusItem, Tag};
 use crate::imap::filter;
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::{Condition, StatusData};
 use crate::imap::writer;
-use crate::policy::{Permit, Step};
+use crate::policy::{FolderClass, Permit, Step};
+use crate::store::Pin;
 use crate::types::{FolderName, Separator};
 use crate::upstream::EnabledSet;
 
@@ -29,11 +31,17 @@ impl Session {
         items: &[StatusItem],
     ) -> Result<(), Ended> {
         let entry = folder.as_ref().ok().and_then(|name| self.folders.inventory.find(name));
-        let Some(entry) = entry else { return Ok(self.unavailable(tag)) };
+        let Some(entry) = entry else {
+            self.unavailable(tag);
+            return Ok(());
+        };
         self.condstore |=
             items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
         let (wire, client) = (entry.wire.clone(), entry.name.to_wire());
-        let Some(data) = self.status_values(&wire, items).await? else { return Ok(self.unavailable(tag)) };
+        let Some(data) = self.status_values(&wire, items).await? else {
+            self.unavailable(tag);
+            return Ok(());
+        };
         let out = self.client.wire.out();
         filter::status_line(out, client.as_bytes(), items, &data);
         reply::tagged(out, tag, Outcome::Ok, "", "STATUS completed");
@@ -123,9 +131,27 @@ impl Session {
             }
             self.rename_selected(from, to);
         }
+        if let Command::Create { folder: Ok(folder), .. } = command {
+            self.pin_new(folder).await;
+        }
         match self.catalogue.refresh(Instant::now() + REFRESH).await {
             Ok(folders) => self.folders = folders,
             Err(error) => tracing::warn!(%error, "folders cannot be listed after a change"),
+        }
+    }
+
+    /// Where something is hidden, unknown names are hidden too: a folder made through us is known.
+    async fn pin_new(&mut self, folder: &FolderName) {
+        let snapshot = self.services.store.snapshot();
+        if !snapshot.mailbox(self.mailbox.id).is_some_and(|mailbox| mailbox.hides()) {
+            return;
+        }
+        let class = self.view().class_above(folder).map_or(FolderClass::Ordinary, FolderClass::of_child);
+        let pin = Pin { folder: folder.clone(), uid_validity: None, class };
+        let pinned =
+            self.services.store.update_mailbox(self.mailbox.id, move |mailbox| mailbox.pins.push(pin));
+        if let Err(error) = pinned.await {
+            tracing::error!(%error, "a new folder cannot be pinned and stays hidden");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What we answer from what we hold: nothing of this goes upstream.
 
 use super::ended::Ended;
+use super::exchange::Found;
 use super::session::Session;
 use crate::imap::action::Scene as _;
 use crate::imap::command::{self, Command, FolderArg, StatusItem, Tag};
@@ -18,32 +19,29 @@ type Refusal = (&'static str, String);
 impl Session {
     /// Answers a command that [`crate::imap::action::ask`] leaves to us.
     pub(super) async fn answer(&mut self, tag: &Tag, command: Command) -> Result<(), Ended> {
-        let done = match &command {
+        let mut refused = None;
+        match &command {
+            Command::Noop => {}
             Command::Capability => {
                 let list = self.capabilities();
                 reply::capability(self.client.wire.out(), &list);
-                Ok(())
             }
-            Command::Noop => Ok(()),
             Command::Logout => {
                 reply::bye(self.client.wire.out(), "", "Logging out");
                 reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", "LOGOUT completed");
                 return Err(Ended::LoggedOut);
             }
-            Command::Id { client } => {
-                self.greet(client.as_deref());
-                Ok(())
+            Command::Id { client } => self.greet(client.as_deref()),
+            Command::Enable(names) => self.enable(names),
+            Command::Namespace => reply::namespace(self.client.wire.out(), self.folders.inventory.separator),
+            Command::List(list) => self.list(list).await?,
+            Command::Lsub { reference, pattern } => self.lsub(reference, pattern),
+            Command::Subscribe(folder) => refused = self.subscribe(&command, folder, true).await?,
+            Command::Unsubscribe(folder) => refused = self.subscribe(&command, folder, false).await?,
+            Command::MyRights(folder) => refused = self.my_rights(folder, None).err(),
+            Command::ListRights { folder, identifier } => {
+                refused = self.my_rights(folder, Some(identifier)).err();
             }
-            Command::Enable(names) => Ok(self.enable(names)),
-            Command::Namespace => {
-                Ok(reply::namespace(self.client.wire.out(), self.folders.inventory.separator))
-            }
-            Command::List(list) => self.list(list).await.map(Ok)?,
-            Command::Lsub { reference, pattern } => Ok(self.lsub(reference, pattern)),
-            Command::Subscribe(folder) => self.subscribe(&command, folder, true).await?,
-            Command::Unsubscribe(folder) => self.subscribe(&command, folder, false).await?,
-            Command::MyRights(folder) => self.my_rights(folder, None),
-            Command::ListRights { folder, identifier } => self.my_rights(folder, Some(identifier)),
             Command::Idle => return self.idle_nowhere(tag).await,
             Command::Login { .. }
             | Command::Authenticate { .. }
@@ -67,13 +65,13 @@ impl Session {
             | Command::Store { .. }
             | Command::Copy { .. }
             | Command::Move { .. } => return self.client.wrong_state(tag, &command),
-        };
-        match done {
-            Ok(()) => {
+        }
+        match refused {
+            None => {
                 let text = format!("{} completed", super::record::verb(&command));
                 reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", &text);
             }
-            Err((code, text)) => reply::tagged(self.client.wire.out(), tag, Outcome::No, code, &text),
+            Some((code, text)) => reply::tagged(self.client.wire.out(), tag, Outcome::No, code, &text),
         }
         Ok(())
     }
@@ -162,13 +160,13 @@ impl Session {
         command: &Command,
         folder: &FolderArg,
         subscribed: bool,
-    ) -> Result<Result<(), Refusal>, Ended> {
-        let Ok(folder) = folder else { return Ok(Err(no_such_folder())) };
+    ) -> Result<Option<Refusal>, Ended> {
+        let Ok(folder) = folder else { return Ok(Some(no_such_folder())) };
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
         let set = self.services.store.set_subscribed(user, mailbox, folder.clone(), subscribed);
         if let Err(error) = set.await {
-            return Ok(Err(match error {
+            return Ok(Some(match error {
                 crate::store::StoreError::Refused(why) => ("LIMIT", why),
                 error => {
                     tracing::error!(%error, "subscriptions cannot be stored");
@@ -178,8 +176,8 @@ impl Session {
         }
         let verb = super::record::verb(command);
         let act = Act { verb, right: "l".to_owned(), folder: Some(folder.clone()), ..Act::default() };
-        self.recorder.change(&effective, act, Came::Done, &Default::default()).await?;
-        Ok(Ok(()))
+        self.recorder.change(&effective, act, Came::Done, &Found::default()).await?;
+        Ok(None)
     }
 
     /// MYRIGHTS and LISTRIGHTS of one's own (RFC 4314 §3.7, §3.8), for any folder that is seen.

@@ -6,7 +6,7 @@ use super::session::Session;
 use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
-use crate::imap::writer::{self, Context, FollowUp, Outgoing};
+use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
 use crate::types::{FolderName, UidSet};
 
@@ -167,7 +167,7 @@ impl Session {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
             Err(ended) if changes && !ended.is_fault_of_upstream() => {
-                self.client.say_farewell(ended, Some(&self.mailbox.address)).await;
+                self.farewell(ended).await;
                 let Some(lease) = self.lease.as_mut() else { return Err(ended) };
                 found.ended = read_out(lease, &ours).await;
                 Err(ended)

@@ -99,15 +99,20 @@ impl Session {
             self.recorder.revoked(&effective).await;
         }
         tracing::info!(%ended, "session ended");
-        let cut = self.lease.as_ref().is_some_and(|lease| !lease.scanner.is_between_responses());
-        if cut || self.watch.is_appending() {
-            return self.client.wire.abort();
-        }
-        self.client.say_farewell(ended, Some(&self.mailbox.address)).await;
+        self.farewell(ended).await;
         if !ended.is_fault_of_upstream() && ended != Ended::Revoked {
             self.release().await;
         }
         self.client.shut_down().await;
+    }
+
+    /// The last words, where they can still be understood.
+    pub(super) async fn farewell(&mut self, ended: Ended) {
+        let answering = self.lease.as_ref().is_some_and(|lease| !lease.scanner.is_between_responses());
+        if answering || self.watch.is_appending() {
+            self.client.cut();
+        }
+        self.client.say_farewell(ended, Some(&self.mailbox.address)).await;
     }
 
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {

@@ -180,6 +180,10 @@ impl Watch {
         waiting: Waiting,
         work: impl Future<Output = T>,
     ) -> Result<T, Ended> {
+        // A peer that is always ready would never let the other branch be looked at.
+        if self.changes.has_changed().unwrap_or(true) {
+            self.look(clock::now())?;
+        }
         tokio::select! {
             biased;
             done = work => Ok(done),

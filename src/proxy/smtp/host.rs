@@ -10,7 +10,6 @@ use crate::smtp::writer::Offers;
 use crate::store::{Mailbox, Purpose, StoreError, Submission};
 use crate::telemetry::{Counter, Quoted};
 use crate::types::{MailboxId, Secret};
-use crate::upstream::ConnectError;
 use crate::upstream::smtp::{Extensions, SmtpConnection, Submission as Target};
 
 /// A connection that is logged in, and what is known about it.
@@ -31,7 +30,8 @@ pub(super) enum NoHost {
     /// The mailbox sends nothing: no submission host is configured.
     NotConfigured,
     Credential(StoreError),
-    Connect(ConnectError),
+    /// Why is logged.
+    Connect,
 }
 
 /// The connection is of no more use; why is logged.
@@ -59,7 +59,7 @@ impl Host {
             Err(error) => {
                 services.counters.count(Counter::UpstreamFailures);
                 tracing::warn!(mailbox = %mailbox.id, "no submission host: {error}");
-                Err(NoHost::Connect(error))
+                Err(NoHost::Connect)
             }
         }
     }

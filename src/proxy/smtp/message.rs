@@ -60,7 +60,7 @@ impl Session<'_> {
             return Ok(Answer::new(451, 3, 0, "The service has a problem; please try again later"));
         };
         if let Some(answer) = self.open_data(&cleared).await? {
-            self.record(intent, Outcome::Refused, None).await;
+            self.recorder.outcome(intent, Outcome::Refused, None).await;
             return Ok(answer);
         }
         self.pass(incoming, head, &cleared.rewritten, intent).await
@@ -135,17 +135,20 @@ impl Session<'_> {
             Ok(body) => body,
             Err(ended) => {
                 host.abort();
-                self.record(intent, Outcome::Refused, None).await;
+                self.recorder.outcome(intent, Outcome::Refused, None).await;
                 return Err(ended);
             }
         };
-        if let Body::Bad(answer) = body {
-            // Without its end the message is not taken.
-            host.abort();
-            self.record(intent, Outcome::Refused, None).await;
-            return Ok(answer);
-        }
-        self.finish(host, intent).await
+        // Without its end the message is not taken.
+        let still = self.watch.effective().map_err(cut);
+        let stopped = match (body, still) {
+            (Body::Whole, Ok(_)) => return self.finish(host, intent).await,
+            (Body::Bad(answer), Ok(_)) => Ok(answer),
+            (_, Err(ended)) => Err(ended),
+        };
+        host.abort();
+        self.recorder.outcome(intent, Outcome::Refused, None).await;
+        stopped
     }
 
     /// The final dot, upstream's verdict, the record of it, and only then our answer.
@@ -159,7 +162,7 @@ impl Session<'_> {
             Ok(reply) => judged(reply),
             Err(Lost) => (Outcome::Unknown, None, words::confused()),
         };
-        self.record(intent, outcome, queue_id).await;
+        self.recorder.outcome(intent, outcome, queue_id).await;
         match outcome {
             Outcome::Done | Outcome::Refused => {
                 host.set_open(false);
@@ -184,13 +187,6 @@ impl Session<'_> {
         match first {
             Some(reply) => (reply, false),
             None => (host.reply_within(settings.orphan_seconds).await, true),
-        }
-    }
-
-    /// Writes the outcome; if that fails the message is where it is, and the log says so.
-    async fn record(&self, intent: Seq, outcome: Outcome, queue_id: Option<String>) {
-        if self.recorder.outcome(intent, outcome, queue_id).await.is_err() {
-            tracing::error!(session = %self.peer.session, intent = intent.0, "outcome not recorded: {outcome:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::auth::Authenticator;
 use crate::net::{Admission, Draining, Wire};
 use crate::smtp::session::Limits;
 use crate::store::Store;
-use crate::telemetry::{Counter, Counters, Journal, SessionId};
+use crate::telemetry::{Counter, Counters, Journal};
 use crate::upstream::Connector;
 
 /// `[submission]`.

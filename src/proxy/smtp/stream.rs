@@ -143,6 +143,8 @@ impl Incoming {
 
     /// Waits until something is here to be read.
     async fn wait(&self, client: &mut Client, watch: &mut Watch) -> Result<(), Ended> {
+        // A stream that never makes us wait would never let the watch speak.
+        watch.effective().map_err(cut)?;
         if !client.wire.buffered().is_empty() {
             return Ok(());
         }

@@ -156,8 +156,6 @@ impl Session<'_> {
             }
             host.abort();
         }
-        // What is due goes out first: logging in upstream may take seconds.
-        self.settle().await?;
         let services = Arc::clone(&self.services);
         let connecting = Box::pin(Host::connect(&services, mailbox));
         let connected = self.watch.unless_lost(CONNECT_SECONDS, Ended::Slow, connecting).await?;
@@ -173,7 +171,7 @@ impl Session<'_> {
                 tracing::error!(mailbox = %mailbox.id, "no submission password: {error}");
                 Err(unreachable(mailbox))
             }
-            Err(NoHost::Connect(_)) => Err(unreachable(mailbox)),
+            Err(NoHost::Connect) => Err(unreachable(mailbox)),
         })
     }
 }

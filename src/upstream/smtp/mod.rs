@@ -4,9 +4,6 @@
 
 mod auth;
 mod extensions;
-#[cfg(test)]
-mod tests;
-
 use std::future::Future;
 use std::time::Duration;
 
@@ -166,3 +163,6 @@ fn words(reply: &Reply) -> String {
     let text = reply.lines().next().map(String::from_utf8_lossy).unwrap_or_default();
     format!("{} {text}", reply.code())
 }
+
+#[cfg(test)]
+mod tests;
