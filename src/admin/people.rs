@@ -4,8 +4,9 @@ use super::names::{self, Reader};
 use super::record::record;
 use super::{Actor, Answer, Failure, GroupRow, NewUser, Services, UserRow};
 use crate::auth;
+use crate::policy::Holder;
 use crate::store;
-use crate::types::{Secret, UserId};
+use crate::types::{Address, GroupId, Secret, UserId};
 
 pub(super) async fn add_user(services: &Services, actor: Actor, new: NewUser) -> Result<Answer, Failure> {
     let mut reader = Reader::default();
@@ -14,7 +15,7 @@ pub(super) async fn add_user(services: &Services, actor: Actor, new: NewUser) ->
     let Some(login) = login else { return Err(reader.failure()) };
     reader.finish()?;
     if new.addresses.is_empty() {
-        addresses.extend(crate::types::Address::parse(&new.login).ok());
+        addresses.extend(Address::parse(&new.login).ok());
     }
     if services.store.snapshot().find_user(&new.login).is_some() {
         return Err(exists(format!("there is a user {login} already")));
@@ -93,7 +94,7 @@ pub(super) async fn join(
     group: &str,
     logins: &[String],
 ) -> Result<Answer, Failure> {
-    let (id, name, users) = members(services, group, logins)?;
+    let Members { id, name, users } = members(services, group, logins)?;
     let mut sentences = Vec::new();
     for (user, login) in users {
         services.store.join(id, user).await?;
@@ -109,7 +110,7 @@ pub(super) async fn leave(
     group: &str,
     logins: &[String],
 ) -> Result<Answer, Failure> {
-    let (id, name, users) = members(services, group, logins)?;
+    let Members { id, name, users } = members(services, group, logins)?;
     let snapshot = services.store.snapshot();
     let is_member = |user: &UserId| snapshot.group(id).is_some_and(|group| group.members.contains(user));
     let strangers = users.iter().filter(|(user, _)| !is_member(user));
@@ -117,8 +118,7 @@ pub(super) async fn leave(
     if !messages.is_empty() {
         return Err(Failure { kind: super::FailureKind::Data, messages });
     }
-    let mailboxes: Vec<_> =
-        snapshot.grants().filter(|grant| grant.holder == crate::policy::Holder::Group(id)).collect();
+    let mailboxes: Vec<_> = snapshot.grants().filter(|grant| grant.holder == Holder::Group(id)).collect();
     let mut sentences = Vec::new();
     for (user, login) in users {
         services.store.leave(id, user).await?;
@@ -152,12 +152,15 @@ pub(super) async fn remove_group(services: &Services, actor: Actor, name: &str) 
     Ok(Answer::done(format!("group {} removed, with its grants", group.name)))
 }
 
+/// A group, and the people of a request.
+struct Members {
+    id: GroupId,
+    name: String,
+    users: Vec<(UserId, String)>,
+}
+
 /// All of the people named, or a failure that names all who are unknown.
-fn members(
-    services: &Services,
-    group: &str,
-    logins: &[String],
-) -> Result<(crate::types::GroupId, String, Vec<(UserId, String)>), Failure> {
+fn members(services: &Services, group: &str, logins: &[String]) -> Result<Members, Failure> {
     let snapshot = services.store.snapshot();
     let mut reader = Reader::default();
     let group = reader.take(names::group(&snapshot, group));
@@ -166,7 +169,7 @@ fn members(
     let Some(group) = group else { return Err(reader.failure()) };
     reader.finish()?;
     let users = users.into_iter().map(|user| (user.id, user.login.to_string())).collect();
-    Ok((group.id, group.name.to_string(), users))
+    Ok(Members { id: group.id, name: group.name.to_string(), users })
 }
 
 fn find(services: &Services, login: &str) -> Result<(UserId, String), Failure> {

@@ -48,17 +48,17 @@ impl From<FailureKind> for Exit {
 
 /// A run that failed: what standard error says, and the code.
 #[derive(Debug)]
-pub struct Fault {
-    pub exit: Exit,
-    pub message: String,
+pub(super) struct Fault {
+    pub(super) exit: Exit,
+    pub(super) message: String,
 }
 
 impl Fault {
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
 
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
 }

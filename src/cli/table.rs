@@ -51,8 +51,8 @@ mod tests {
         let rows = [vec!["INBOX".into(), "inbox".into()], vec!["a\x1b[2J\u{202e}b".into(), "hidden".into()]];
         assert_eq!(
             render(&["FOLDER", "CLASS"], &rows),
-            "FOLDER                CLASS\n\
-             INBOX                 inbox\n\
+            "FOLDER               CLASS\n\
+             INBOX                inbox\n\
              a\\u{1b}[2J\\u{202e}b  hidden\n"
         );
     }

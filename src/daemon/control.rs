@@ -24,7 +24,7 @@ pub(super) struct Control {
     path: PathBuf,
 }
 
-/// Listens and answers, also while sessions drain: an admin may want to know how many are left.
+/// Listens and answers until the daemon drains; what is under way then is finished.
 pub(super) fn start(
     config: &Config,
     parts: &Parts,
