@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::claim::{Claim, LoginSeparator, NoReading, claim, folded};
 use super::keyed::{Keyed, Tag};
@@ -17,14 +17,11 @@ use crate::store::{LookupError, PasswordHash, Snapshot, User};
 use crate::telemetry::{Quoted, Service};
 use crate::types::{LoginName, MailboxId, Secret, Timestamp, UserId};
 
-#[cfg(test)]
-mod tests;
-
 /// Verified credentials that are remembered.
 const REMEMBERED: usize = 10_000;
 
 /// `[login]`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoginSettings {
     /// What stands between person and mailbox in a login name. Default `/`.
@@ -100,16 +97,23 @@ pub enum Why {
     AppPassword,
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Why {
+    /// For the journal and the counters.
+    pub fn label(self) -> &'static str {
+        match self {
             Self::UnknownUser => "unknown user",
             Self::Disabled => "disabled",
             Self::WrongPassword => "wrong password",
             Self::Repeated => "wrong password, again",
             Self::NoReading => "login name without a reading",
             Self::AppPassword => "app password",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
     }
 }
 
@@ -340,3 +344,6 @@ fn service_name(service: Service) -> &'static str {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::types::{Address, Authcid, Authzid};
@@ -13,8 +13,8 @@ use crate::types::{Address, Authcid, Authzid};
 ///
 /// Only characters that no name may hold ([`crate::types::LoginName`]): a login name then
 /// has one reading.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "char")]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "char", into = "char")]
 pub struct LoginSeparator(char);
 
 /// The character may stand in names.
@@ -36,11 +36,23 @@ impl Default for LoginSeparator {
     }
 }
 
+impl From<LoginSeparator> for char {
+    fn from(separator: LoginSeparator) -> Self {
+        separator.0
+    }
+}
+
 impl TryFrom<char> for LoginSeparator {
     type Error = NotASeparator;
 
     fn try_from(c: char) -> Result<Self, NotASeparator> {
         if matches!(c, '/' | '*' | '%' | '\\') { Ok(Self(c)) } else { Err(NotASeparator(c)) }
+    }
+}
+
+impl fmt::Display for LoginSeparator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
     }
 }
 

@@ -18,12 +18,12 @@ pub(super) fn random_key() -> Result<Zeroizing<[u8; 32]>, Unspecified> {
 }
 
 impl Keyed {
-    pub fn new() -> Result<Self, Unspecified> {
+    pub(super) fn new() -> Result<Self, Unspecified> {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &*random_key()?)))
     }
 
     /// The parts' tag. Each goes in behind its length: no two lists look alike.
-    pub fn tag(&self, parts: &[&[u8]]) -> Tag {
+    pub(super) fn tag(&self, parts: &[&[u8]]) -> Tag {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());

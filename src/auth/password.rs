@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, TryAcquireError};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use crate::types::Secret;
 /// `[login.hashing]`: what one verification costs (RFC 9106). At the defaults 19 MiB and
 /// about 25 ms, the least that OWASP's password storage sheet recommends: logins come all
 /// day long from phones.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HashSettings {
     /// Memory in KiB. Default 19456.
@@ -126,7 +126,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub fn new(settings: &HashSettings) -> Result<Self, PasswordError> {
+    pub(super) fn new(settings: &HashSettings) -> Result<Self, PasswordError> {
         let argon2 = argon2(settings)?;
         let nobodys = super::keyed::random_key()
             .map_err(|_| PasswordError::Settings("the system gives no random numbers".to_owned()))?;
@@ -142,13 +142,17 @@ impl Verifier {
 
     /// From here on everything is [`QueueFull`]: shows what needs no hashing.
     #[cfg(test)]
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.admitted.close();
     }
 
     /// Is it the password? Without a hash: no, and as late. Goes on to its end in the
     /// background if the caller gives up.
-    pub async fn verify(&self, password: &Secret, hash: Option<&PasswordHash>) -> Result<bool, QueueFull> {
+    pub(super) async fn verify(
+        &self,
+        password: &Secret,
+        hash: Option<&PasswordHash>,
+    ) -> Result<bool, QueueFull> {
         let admitted = match self.admitted.clone().try_acquire_owned() {
             Ok(place) => place,
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => return Err(QueueFull),

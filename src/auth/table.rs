@@ -13,16 +13,16 @@ pub(super) struct Table<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Table<K, V> {
-    pub fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self { entries: HashMap::new(), capacity }
     }
 
-    pub fn get(&self, key: &K, now: Timestamp) -> Option<&V> {
+    pub(super) fn get(&self, key: &K, now: Timestamp) -> Option<&V> {
         self.entries.get(key).filter(|(until, _)| *until > now).map(|(_, value)| value)
     }
 
     /// The entry, made if there is none, and kept until `until` from here on.
-    pub fn touch(&mut self, key: K, until: Timestamp, now: Timestamp) -> &mut V
+    pub(super) fn touch(&mut self, key: K, until: Timestamp, now: Timestamp) -> &mut V
     where
         V: Default,
     {
@@ -34,14 +34,14 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
         &mut entry.1
     }
 
-    pub fn insert(&mut self, key: K, value: V, until: Timestamp, now: Timestamp) {
+    pub(super) fn insert(&mut self, key: K, value: V, until: Timestamp, now: Timestamp) {
         if self.entries.len() >= self.capacity && !self.entries.contains_key(&key) {
             self.make_room(now);
         }
         self.entries.insert(key, (until, value));
     }
 
-    pub fn remove(&mut self, key: &K) {
+    pub(super) fn remove(&mut self, key: &K) {
         self.entries.remove(key);
     }
 
@@ -58,7 +58,7 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
     }
 
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 }

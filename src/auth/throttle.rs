@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::keyed::Tag;
 use super::table::Table;
@@ -25,7 +25,7 @@ const WRONG: usize = 10;
 const GOOD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// `[login.throttle]`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleSettings {
     /// Seconds that an answer waits after the first failure, the second, and so on; the
@@ -69,7 +69,7 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    pub fn new(settings: ThrottleSettings) -> Self {
+    pub(super) fn new(settings: ThrottleSettings) -> Self {
         Self {
             settings,
             addresses: Table::new(ENTRIES),
@@ -82,7 +82,7 @@ impl Throttle {
     }
 
     /// How long after its arrival an attempt may be answered, as things stand.
-    pub fn delay(&self, peer: IpAddr, who: Who, now: Timestamp) -> Duration {
+    pub(super) fn delay(&self, peer: IpAddr, who: Who, now: Timestamp) -> Duration {
         let place = Network::around(peer, 64);
         let trusted = self.is_trusted(peer);
         if let Who::Known(user) = who
@@ -103,13 +103,13 @@ impl Throttle {
     }
 
     /// Was this guess made for this user before?
-    pub fn is_repeated(&self, who: Who, guess: &Tag, now: Timestamp) -> bool {
+    pub(super) fn is_repeated(&self, who: Who, guess: &Tag, now: Timestamp) -> bool {
         self.wrong.get(&who, now).is_some_and(|tags| tags.contains(guess))
     }
 
     /// Counts a failure, unless the guess was counted before (or is `None`, which says so);
     /// says how long after the arrival it is to be answered.
-    pub fn failed(&mut self, peer: IpAddr, who: Who, guess: Option<Tag>, now: Timestamp) -> Duration {
+    pub(super) fn failed(&mut self, peer: IpAddr, who: Who, guess: Option<Tag>, now: Timestamp) -> Duration {
         if let Some(guess) = guess
             && !self.is_repeated(who, &guess, now)
         {
@@ -121,7 +121,7 @@ impl Throttle {
     }
 
     /// The user logged in from there.
-    pub fn succeeded(&mut self, peer: IpAddr, user: UserId, now: Timestamp) {
+    pub(super) fn succeeded(&mut self, peer: IpAddr, user: UserId, now: Timestamp) {
         if self.is_trusted(peer) {
             return;
         }

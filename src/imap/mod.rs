@@ -21,5 +21,4 @@ pub mod response;
 pub mod scan;
 pub mod writer;
 
-
 pub use command::{Command, Tag, Tagged};

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -17,7 +17,7 @@ use super::wire::Wire;
 use crate::types::{Endpoint, Network, Security};
 
 /// `[dial]`: how mail hosts are reached.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DialSettings {
     /// Seconds for name, connection and TLS handshake together. Default 10: clients wait

@@ -7,12 +7,12 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::types::Network;
+use crate::types::{Network, UserId};
 
 /// `[limits]`: connections at a time. An address is an IPv4 address or an IPv6 /64.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
     /// Connections that are not logged in, from one address. Default 10: a Thunderbird
@@ -23,13 +23,22 @@ pub struct LimitSettings {
     pub unauthenticated: usize,
     /// Connections from one address, logged in or not. Default 200.
     pub per_address: usize,
+    /// Connections of one user, over all services and mailboxes. Default 50: a Thunderbird
+    /// keeps five for each of its accounts, and a telephone a few more.
+    pub per_user: usize,
     /// Connections in all. Default 10,000: at two sockets each, under the unit's LimitNOFILE.
     pub connections: usize,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { unauthenticated_per_address: 10, unauthenticated: 500, per_address: 200, connections: 10_000 }
+        Self {
+            unauthenticated_per_address: 10,
+            unauthenticated: 500,
+            per_address: 200,
+            per_user: 50,
+            connections: 10_000,
+        }
     }
 }
 
@@ -39,6 +48,7 @@ pub enum Refused {
     UnauthenticatedPerAddress,
     Unauthenticated,
     PerAddress,
+    PerUser,
     Connections,
 }
 
@@ -48,6 +58,7 @@ impl fmt::Display for Refused {
             Self::UnauthenticatedPerAddress => "limits.unauthenticated_per_address",
             Self::Unauthenticated => "limits.unauthenticated",
             Self::PerAddress => "limits.per_address",
+            Self::PerUser => "limits.per_user",
             Self::Connections => "limits.connections",
         })
     }
@@ -60,6 +71,7 @@ pub struct Gate {
     unauthenticated: Arc<AtomicUsize>,
     by_address: PerKey<Network>,
     unauthenticated_by_address: PerKey<Network>,
+    by_user: PerKey<UserId>,
 }
 
 impl Gate {
@@ -70,7 +82,13 @@ impl Gate {
             unauthenticated: Arc::default(),
             by_address: PerKey::default(),
             unauthenticated_by_address: PerKey::default(),
+            by_user: PerKey::default(),
         }
+    }
+
+    /// A place for one more session of a user who has just logged in; held by the session.
+    pub fn admit_user(&self, user: UserId) -> Result<Place<UserId>, Refused> {
+        self.by_user.take(user, self.settings.per_user).ok_or(Refused::PerUser)
     }
 
     /// A place for a connection from `address`, given back on drop.
@@ -185,12 +203,14 @@ mod tests {
     use std::net::IpAddr;
 
     use super::{Gate, LimitSettings, Refused};
+    use crate::types::UserId;
 
     fn gate() -> Gate {
         Gate::new(LimitSettings {
             unauthenticated_per_address: 2,
             unauthenticated: 4,
             per_address: 3,
+            per_user: 2,
             connections: 6,
         })
     }
@@ -232,6 +252,16 @@ mod tests {
         assert_eq!(gate.admit(ip("192.0.2.9")).err(), Some(Refused::Connections));
         held.clear();
         assert!(gate.admit(ip("192.0.2.9")).is_ok());
+    }
+
+    #[test]
+    fn sessions_of_a_user() {
+        let gate = gate();
+        let mut held = vec![gate.admit_user(UserId(1)).ok(), gate.admit_user(UserId(1)).ok()];
+        assert_eq!(gate.admit_user(UserId(1)).err(), Some(Refused::PerUser));
+        assert!(gate.admit_user(UserId(2)).is_ok());
+        held.pop();
+        assert!(gate.admit_user(UserId(1)).is_ok());
     }
 
     #[test]

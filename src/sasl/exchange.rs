@@ -101,6 +101,18 @@ impl Exchange {
         }
     }
 
+    /// Begins with an initial response that its command's parser has decoded already.
+    pub fn start_decoded(mechanism: Mechanism, initial: Option<&[u8]>) -> Progress {
+        let first = match mechanism {
+            Mechanism::Plain => Self(Expects::PlainMessage),
+            Mechanism::Login => Self(Expects::LoginName),
+        };
+        match initial {
+            None => first.ask(),
+            Some(message) => first.take(message),
+        }
+    }
+
     /// Takes the client's answer to a challenge: one line without its CRLF.
     pub fn respond(self, line: &[u8]) -> Progress {
         if line == b"*" {

@@ -11,7 +11,7 @@ use crate::sasl::Mechanism;
 use crate::types::Secret;
 
 /// `[submission.limits]`: bounds of one session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Largest message in octets, said as SIZE. Default 50 MiB: what big hosts take.

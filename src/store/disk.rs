@@ -45,7 +45,7 @@ pub(super) struct Disk {
 
 impl Disk {
     /// Opens sled in `dir`/sled, or makes it.
-    pub fn open(dir: &Path, cache_capacity: u64) -> Result<Self, StoreError> {
+    pub(super) fn open(dir: &Path, cache_capacity: u64) -> Result<Self, StoreError> {
         let path = dir.join(DIR);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(StoreError::io(&path))?;
         let config = sled::Config::new().path(&path).cache_capacity(cache_capacity).flush_every_ms(None);
@@ -59,7 +59,7 @@ impl Disk {
     }
 
     /// Everything; `None` if nothing was ever written.
-    pub fn load(&self) -> Result<Option<Raw>, StoreError> {
+    pub(super) fn load(&self) -> Result<Option<Raw>, StoreError> {
         let pairs = guarded(&self.path, || self.db.iter().collect::<Result<Vec<_>, _>>())?;
         let mut raw = Raw::default();
         let mut known = false;
@@ -92,7 +92,7 @@ impl Disk {
     }
 
     /// Writes the rows of change number `n`, all or none, and waits until they are on disk.
-    pub fn write(&self, schema: u32, n: u64, rows: &[Row]) -> Result<(), StoreError> {
+    pub(super) fn write(&self, schema: u32, n: u64, rows: &[Row]) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         // The last row of a key counts; a key must not be cut into parts twice.
         let last: BTreeMap<&str, &Row> = rows.iter().map(|row| (row.key.as_str(), row)).collect();
@@ -104,7 +104,7 @@ impl Disk {
     }
 
     /// Puts `raw` in the place of everything.
-    pub fn replace(&self, raw: &Raw) -> Result<(), StoreError> {
+    pub(super) fn replace(&self, raw: &Raw) -> Result<(), StoreError> {
         let keys = guarded(&self.path, || self.db.iter().keys().collect::<Result<Vec<_>, _>>())?;
         let mut batch = sled::Batch::default();
         keys.into_iter().for_each(|key| batch.remove(key));
@@ -203,8 +203,8 @@ mod tests {
         let disk = Disk::open(dir.path(), 1 << 20).unwrap();
         let row =
             |key: &str, len: usize| Row { key: key.into(), value: Some(Value::String("é".repeat(len))) };
-        for n in 1..40 {
-            disk.write(1, n, &[row("a/1", 10_000 * n as usize), row("a/1x", 3)]).unwrap();
+        for n in 1..40u32 {
+            disk.write(1, n.into(), &[row("a/1", 10_000 * n as usize), row("a/1x", 3)]).unwrap();
         }
         let many: Vec<_> = (0..300).map(|n| row(&format!("b/{n}"), n * 20)).collect();
         disk.write(1, 40, &many).unwrap();

@@ -20,8 +20,9 @@ use super::tables::Row;
 /// The log's name within the store's directory.
 pub(super) const FILE: &str = "export.jsonl";
 /// A log whose changes take up more octets than this, and four times its records, is
-/// written anew: often enough to stay small, seldom enough to cost nothing.
-const REWRITE_AT: u64 = 16 << 20;
+/// written anew: often enough to stay small, seldom enough to cost nothing. In tests it
+/// happens all the time, so that being killed in the middle of it is tested too.
+const REWRITE_AT: u64 = if cfg!(test) { 16 << 10 } else { 16 << 20 };
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Header {
@@ -155,7 +156,7 @@ pub(super) struct Log {
 
 impl Log {
     /// What the log in `dir` holds; `None` if there is none.
-    pub fn read(dir: &Path) -> Result<Option<Parsed>, StoreError> {
+    pub(super) fn read(dir: &Path) -> Result<Option<Parsed>, StoreError> {
         let path = dir.join(FILE);
         let octets = match fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -165,7 +166,7 @@ impl Log {
     }
 
     /// Goes on with a log that was read, cutting off an unfinished line.
-    pub fn resume(dir: &Path, parsed: &Parsed) -> Result<Self, StoreError> {
+    pub(super) fn resume(dir: &Path, parsed: &Parsed) -> Result<Self, StoreError> {
         let path = dir.join(FILE);
         let open = || {
             let file = OpenOptions::new().append(true).open(&path)?;
@@ -178,7 +179,7 @@ impl Log {
     }
 
     /// Writes a log with these records, in the place of any other.
-    pub fn create(dir: &Path, n: u64, schema: u32, rows: &[Row]) -> Result<Self, StoreError> {
+    pub(super) fn create(dir: &Path, n: u64, schema: u32, rows: &[Row]) -> Result<Self, StoreError> {
         let (path, new) = (dir.join(FILE), dir.join("export.new"));
         let text = write(n, schema, rows);
         let make = || {
@@ -196,14 +197,14 @@ impl Log {
     }
 
     /// Moves a damaged log aside.
-    pub fn set_aside(dir: &Path) -> Result<PathBuf, StoreError> {
+    pub(super) fn set_aside(dir: &Path) -> Result<PathBuf, StoreError> {
         let aside = dir.join("export.damaged");
         fs::rename(dir.join(FILE), &aside).map_err(StoreError::io(dir.join(FILE)))?;
         Ok(aside)
     }
 
     /// Appends change `n` and waits until it is on disk.
-    pub fn append(&mut self, n: u64, rows: Vec<Row>) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, n: u64, rows: Vec<Row>) -> Result<(), StoreError> {
         let text = line(&Change { n, rows });
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(StoreError::io(&self.path))?;
@@ -211,7 +212,7 @@ impl Log {
         Ok(())
     }
 
-    pub fn is_long(&self) -> bool {
+    pub(super) fn is_long(&self) -> bool {
         self.len - self.base > REWRITE_AT.max(4 * self.base)
     }
 }

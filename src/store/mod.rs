@@ -29,6 +29,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use change::MAX_TEXT;
 pub use error::StoreError;
 pub use record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Pin, Submission, Subscriptions,

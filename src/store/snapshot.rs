@@ -220,7 +220,7 @@ impl Snapshot {
 
 impl Index {
     /// Refuses the tables with a sentence if a name or address has two holders or readings.
-    pub fn build(tables: &Tables) -> Result<Self, StoreError> {
+    pub(super) fn build(tables: &Tables) -> Result<Self, StoreError> {
         let mut index = Self::default();
         for user in tables.users.values() {
             index.add_user(tables, user)?;

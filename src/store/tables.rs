@@ -39,7 +39,7 @@ pub(super) struct LastIds {
 
 impl LastIds {
     /// The higher number of each kind.
-    pub fn at_least(&self, other: &Self) -> Self {
+    pub(super) fn at_least(&self, other: &Self) -> Self {
         Self {
             user: self.user.max(other.user),
             group: self.group.max(other.group),
@@ -150,7 +150,7 @@ impl<A: Key, B: Key> Key for (A, B) {
 
 impl Tables {
     /// Takes a row from disk or export; the error names what is wrong with it.
-    pub fn load(&mut self, row: &Row) -> Result<(), String> {
+    pub(super) fn load(&mut self, row: &Row) -> Result<(), String> {
         let (kind, key) = row.key.split_once('/').unwrap_or((&row.key, ""));
         let value = row.value.clone();
         let loaded = match kind {
@@ -181,7 +181,7 @@ impl Tables {
     }
 
     /// Every record as a row.
-    pub fn rows(&self) -> Vec<Row> {
+    pub(super) fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         dump::<LastIds>(self, &mut rows);
         dump::<User>(self, &mut rows);
@@ -195,14 +195,14 @@ impl Tables {
     }
 
     /// Whether what the snapshot's index is made of is the same.
-    pub fn same_directory(&self, other: &Self) -> bool {
+    pub(super) fn same_directory(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.users, &other.users)
             && Arc::ptr_eq(&self.groups, &other.groups)
             && Arc::ptr_eq(&self.mailboxes, &other.mailboxes)
             && Arc::ptr_eq(&self.grants, &other.grants)
     }
 
-    pub fn last_ids(&self) -> LastIds {
+    pub(super) fn last_ids(&self) -> LastIds {
         self.ids.get(&()).map(|ids| (**ids).clone()).unwrap_or_default()
     }
 }
@@ -224,32 +224,32 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub fn of(tables: &Tables) -> Self {
+    pub(super) fn of(tables: &Tables) -> Self {
         Self { tables: tables.clone(), rows: Vec::new() }
     }
 
-    pub fn find<R: Record>(&self, key: &R::Key) -> Option<&Arc<R>> {
+    pub(super) fn find<R: Record>(&self, key: &R::Key) -> Option<&Arc<R>> {
         R::table(&self.tables).get(key)
     }
 
     /// A copy to change.
-    pub fn copy<R: Record + Clone>(&self, key: &R::Key) -> Option<R> {
+    pub(super) fn copy<R: Record + Clone>(&self, key: &R::Key) -> Option<R> {
         self.find::<R>(key).map(|record| (**record).clone())
     }
 
-    pub fn put<R: Record>(&mut self, key: R::Key, record: R) {
+    pub(super) fn put<R: Record>(&mut self, key: R::Key, record: R) {
         self.rows.push(row(&key, Some(&record)));
         Arc::make_mut(R::table_mut(&mut self.tables)).insert(key, Arc::new(record));
     }
 
-    pub fn remove<R: Record>(&mut self, key: &R::Key) {
+    pub(super) fn remove<R: Record>(&mut self, key: &R::Key) {
         if Arc::make_mut(R::table_mut(&mut self.tables)).remove(key).is_some() {
             self.rows.push(row::<R>(key, None));
         }
     }
 
     /// Removes every record whose key is `doomed`.
-    pub fn remove_where<R: Record>(&mut self, doomed: impl Fn(&R::Key, &R) -> bool) {
+    pub(super) fn remove_where<R: Record>(&mut self, doomed: impl Fn(&R::Key, &R) -> bool) {
         let keys: Vec<_> = R::table(&self.tables)
             .iter()
             .filter(|(key, r)| doomed(key, r))
@@ -259,7 +259,7 @@ impl Draft {
     }
 
     /// The next number of the kind that `which` picks.
-    pub fn next_id(&mut self, which: impl Fn(&mut LastIds) -> &mut u64) -> u64 {
+    pub(super) fn next_id(&mut self, which: impl Fn(&mut LastIds) -> &mut u64) -> u64 {
         let mut ids = self.tables.last_ids();
         let last = which(&mut ids);
         *last += 1;

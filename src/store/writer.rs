@@ -51,7 +51,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(shared: Arc<Shared>, files: Files) -> Result<Self, StoreError> {
+    pub(super) fn start(shared: Arc<Shared>, files: Files) -> Result<Self, StoreError> {
         let (jobs, queue) = sync_channel(QUEUE);
         let failed = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&failed);
@@ -72,12 +72,12 @@ impl Writer {
         Ok(Self { jobs, failed })
     }
 
-    pub fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
     /// Has the change planned and written; resolves as its urgency says.
-    pub async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         urgency: Urgency,
         plan: impl FnOnce(&mut Draft) -> Result<T, StoreError> + Send + 'static,
@@ -97,13 +97,13 @@ impl Writer {
         answered.await.map_err(|_| StoreError::ReadOnly)?
     }
 
-    pub async fn set_roles(&self, roles: Vec<Role>) -> Result<(), StoreError> {
+    pub(super) async fn set_roles(&self, roles: Vec<Role>) -> Result<(), StoreError> {
         let (done, is_done) = oneshot::channel();
         self.send(Job::Roles(roles, done))?;
         is_done.await.map_err(|_| StoreError::ReadOnly)
     }
 
-    pub async fn stop(&self) -> Result<(), StoreError> {
+    pub(super) async fn stop(&self) -> Result<(), StoreError> {
         let (done, is_done) = oneshot::channel();
         self.send(Job::Stop(done))?;
         is_done.await.map_err(|_| StoreError::ReadOnly)?

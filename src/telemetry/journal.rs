@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -95,11 +96,15 @@ impl Journal {
     /// Opens the journal at `path`, or makes it with mode 0600, and notes that in it; an
     /// unfinished last line is cut off. Blocks for the disk.
     pub fn open(path: &Path, key: &Secret) -> Result<Self, JournalError> {
+        Self::open_counting(path, key, writer::MINUTE)
+    }
+
+    fn open_counting(path: &Path, key: &Secret, every: Duration) -> Result<Self, JournalError> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
         let (file, torn) = File::open(path, key.clone())?;
         let (jobs, queue) = sync_channel(QUEUE);
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let mut writer = Writer::new(file, Arc::clone(&tally));
+        let mut writer = Writer::new(file, Arc::clone(&tally), every);
         writer.start(Event::Opened { version: env!("CARGO_PKG_VERSION"), torn })?;
         let spawned = thread::Builder::new().name("journal".into()).spawn(move || writer.run(&queue));
         spawned.map_err(|error| JournalError::Io { path: path.to_owned(), error })?;

@@ -20,7 +20,7 @@ pub enum Counted {
 /// Different things counted within one minute. A stranger with a network of addresses
 /// fills it and then adds to one line; each line is about 300 octets, so that a minute
 /// costs at most 80 KB.
-pub const MAX_KEYS: usize = 256;
+pub(super) const MAX_KEYS: usize = 256;
 
 /// As the journal shows a [`Counted`]; nothing of it when it stands for all others.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -84,7 +84,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub fn add(&mut self, counted: Counted, now: i64) {
+    pub(super) fn add(&mut self, counted: Counted, now: i64) {
         let one = Count { times: 0, first: now, last: now };
         let full = self.counts.len() >= MAX_KEYS && !self.counts.contains_key(&counted);
         let count = match full {
@@ -96,7 +96,7 @@ impl Tally {
     }
 
     /// Empties the table, in the order in which things first happened.
-    pub fn take(&mut self) -> Vec<(&'static str, Shown, Count)> {
+    pub(super) fn take(&mut self) -> Vec<(&'static str, Shown, Count)> {
         let counts = self.counts.drain().map(|(counted, count)| (counted.what(), counted.shown(), count));
         let mut lines: Vec<_> = counts.collect();
         lines.extend(self.others.drain().map(|(what, count)| (what, Shown::default(), count)));

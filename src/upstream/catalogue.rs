@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::connect::Connector;
 use super::connection::{ANSWER, Answered, Connection};
 use super::error::{CommandError, LeaseError};
-use super::pool::Pools;
+use super::pool::{Host as _, Pools};
 use super::status::{Ask, Board, Reply, StatusValues};
-use super::target::Target;
+use super::target::{EnabledSet, Target};
+use crate::imap::capability::Capabilities;
 use crate::imap::command::StatusItem;
 use crate::imap::inventory::Inventory;
 use crate::imap::response::Response;
@@ -49,6 +51,8 @@ pub struct Snapshot {
     /// Differs between two snapshots of a mailbox that differ in anything.
     pub version: u64,
     pub inventory: Arc<Inventory>,
+    /// What the host can, as the connection that took the inventory was told.
+    pub capabilities: Arc<Capabilities>,
     /// Of the folders that were opened or asked about so far.
     pub uid_validity: Arc<HashMap<FolderName, UidValidity>>,
 }
@@ -154,8 +158,9 @@ impl Catalogue {
         let mut lease = self.pools.housekeeping_lease(&target, deadline).await?;
         let ticket = self.ticket();
         let inventory = take_inventory(&mut lease, deadline).await?;
+        let capabilities = lease.capabilities().clone();
         lease.give_back().await;
-        Ok(self.adopt(inventory, ticket, target.generation))
+        Ok(self.adopt((inventory, capabilities), ticket, target.generation))
     }
 
     /// Takes the inventory again in the background: somebody asked for an unknown name.
@@ -208,6 +213,9 @@ impl Catalogue {
     /// At most 2 s old. `None` if the host refused or took more than 5 s; items that it
     /// did not tell are missing.
     pub async fn status(self: &Arc<Self>, wire_name: &[u8], items: &[StatusItem]) -> Option<StatusValues> {
+        if items.is_empty() {
+            return Some(StatusValues::new());
+        }
         let answer = match self.board.ask(wire_name, items) {
             Reply::Known(values) => return Some(values),
             Reply::Wait(answer) => answer,
@@ -260,18 +268,29 @@ impl Catalogue {
     }
 
     /// Makes an inventory the known one, if the mailbox is still the one that it was taken of.
-    fn adopt(&self, inventory: Inventory, ticket: u64, generation: u64) -> Arc<Snapshot> {
+    fn adopt(
+        &self,
+        (inventory, capabilities): (Inventory, Capabilities),
+        ticket: u64,
+        generation: u64,
+    ) -> Arc<Snapshot> {
         let mut state = self.lock();
         let before = state.known.as_ref().map(|known| &known.snapshot);
-        let inventory = Arc::new(inventory);
+        let (inventory, capabilities) = (Arc::new(inventory), Arc::new(capabilities));
         let snapshot = match before {
-            Some(before) if before.inventory == inventory => before.clone(),
+            Some(before) if before.inventory == inventory && before.capabilities == capabilities => {
+                before.clone()
+            }
             Some(before) => {
                 let mut uid_validity = HashMap::clone(&before.uid_validity);
                 uid_validity.retain(|folder, _| inventory.find(folder).is_some());
-                Arc::new(Snapshot { version: ticket, inventory, uid_validity: Arc::new(uid_validity) })
+                let uid_validity = Arc::new(uid_validity);
+                Arc::new(Snapshot { version: ticket, inventory, capabilities, uid_validity })
             }
-            None => Arc::new(Snapshot { version: ticket, inventory, uid_validity: Arc::default() }),
+            None => {
+                let uid_validity = Arc::default();
+                Arc::new(Snapshot { version: ticket, inventory, capabilities, uid_validity })
+            }
         };
         if state.target.generation == generation {
             state.known = Some(Known { snapshot: snapshot.clone(), taken: Instant::now(), ticket });
@@ -314,11 +333,20 @@ impl Drop for GiveUp<'_> {
     }
 }
 
+impl Connector {
+    /// Logs in once, lists the folders and logs out: for an admin who adds or tests a mailbox.
+    pub async fn survey(&self, target: &Target) -> Result<Inventory, LeaseError> {
+        let mut connection = self.connect(target, EnabledSet::Plain).await?;
+        let inventory = take_inventory(&mut connection, Instant::now() + ANSWER).await?;
+        self.close(connection).await;
+        Ok(inventory)
+    }
+}
+
 /// Lists every folder, with special uses where the host tells them on request.
 async fn take_inventory(connection: &mut Connection, deadline: Instant) -> Result<Inventory, CommandError> {
     let can = connection.capabilities();
     let special_use = can.has("SPECIAL-USE") && can.has("LIST-EXTENDED");
-    let deadline = deadline.min(Instant::now() + ANSWER);
     let answered = connection.command_by(&Housekeeping::Inventory { special_use }, deadline).await?;
     if !answered.is_ok() {
         return Err(CommandError::Protocol("the host refuses to list its folders"));
@@ -335,8 +363,14 @@ async fn take_inventory(connection: &mut Connection, deadline: Instant) -> Resul
 }
 
 /// Sends a batch of STATUS and puts the answers on the board.
+///
+/// Items that the host does not know are not asked: it would refuse the others with them.
 async fn ask(connection: &mut Connection, board: &Board, batch: &[Ask]) -> Result<(), CommandError> {
-    let status = batch.iter().map(|ask| Housekeeping::Status { folder: &ask.folder, items: &ask.items });
+    let (asked, unasked) = known_items(connection.capabilities(), batch);
+    for ask in unasked {
+        board.answer(ask, Some(StatusValues::new()));
+    }
+    let status = asked.iter().map(|(ask, items)| Housekeeping::Status { folder: &ask.folder, items });
     let commands: Vec<_> = status.collect();
     let answered = connection.commands_by(&commands, Instant::now() + STATUS).await?;
     let told = |name: &[u8]| {
@@ -346,8 +380,35 @@ async fn ask(connection: &mut Connection, board: &Board, batch: &[Ask]) -> Resul
             _ => None,
         })
     };
-    for (ask, answered) in batch.iter().zip(&answered) {
+    for ((ask, _), answered) in asked.iter().zip(&answered) {
         board.answer(ask, told(&ask.folder).filter(|_| answered.is_ok()));
     }
     Ok(())
 }
+
+/// The questions with those of their items that the host knows; and those without any.
+fn known_items<'a>(host: &Capabilities, batch: &'a [Ask]) -> (Vec<(&'a Ask, Vec<StatusItem>)>, Vec<&'a Ask>) {
+    let (mut asked, mut unasked) = (Vec::new(), Vec::new());
+    for ask in batch {
+        let items: Vec<_> = ask.items.iter().copied().filter(|item| knows(host, *item)).collect();
+        if items.is_empty() { unasked.push(ask) } else { asked.push((ask, items)) }
+    }
+    (asked, unasked)
+}
+
+fn knows(host: &Capabilities, item: StatusItem) -> bool {
+    match item {
+        StatusItem::Messages
+        | StatusItem::Recent
+        | StatusItem::UidNext
+        | StatusItem::UidValidity
+        | StatusItem::Unseen => true,
+        StatusItem::Size => host.has("STATUS=SIZE"),
+        StatusItem::HighestModSeq => host.has_condstore(),
+        StatusItem::AppendLimit => host.has("APPENDLIMIT"),
+    }
+}
+
+#[cfg(test)]
+#[path = "catalogue_tests.rs"]
+mod tests;

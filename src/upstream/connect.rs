@@ -74,3 +74,17 @@ impl From<DialError> for ConnectError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::upstream::testing;
+
+    #[tokio::test]
+    async fn only_loopback_is_near_by_itself() {
+        let connector = testing::connector();
+        for (peer, near) in [("127.0.0.1:25", true), ("[::1]:25", true), ("192.0.2.1:25", false)] {
+            assert_eq!(connector.is_near(Some(peer.parse().unwrap())), near, "{peer}");
+        }
+        assert!(!connector.is_near(None));
+    }
+}

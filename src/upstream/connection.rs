@@ -114,6 +114,18 @@ impl Connection {
         answered.unwrap_or(Err(CommandError::Slow))
     }
 
+    /// Sends what a permitted step became, under a tag of [`Connection::tag`], and reads up to
+    /// its tagged answer. As [`Connection::command`] otherwise.
+    pub async fn perform(
+        &mut self,
+        outgoing: &Outgoing,
+        tag: &str,
+        deadline: Instant,
+    ) -> Result<Answered, CommandError> {
+        let answered = tokio::time::timeout_at(deadline, self.exchange(tag, outgoing)).await;
+        answered.unwrap_or(Err(CommandError::Slow))
+    }
+
     /// Several commands in one go; their answers in that order, the untagged lines of all of
     /// them with the first. A command that has to wait for `+` goes on its own.
     pub(super) async fn commands_by(
@@ -262,25 +274,33 @@ impl Answered {
 
 /// Answers to some commands, as they come in.
 struct Gathered<'a> {
-    open: Vec<(&'a str, Option<(Condition, Vec<u8>)>)>,
+    awaited: Vec<Awaited<'a>>,
     lines: Vec<Vec<u8>>,
     kept: usize,
 }
 
+/// One command's tag, and its tagged line once it is there.
+struct Awaited<'a> {
+    tag: &'a str,
+    answer: Option<(Condition, Vec<u8>)>,
+}
+
 impl<'a> Gathered<'a> {
     fn new(tags: Vec<&'a str>) -> Self {
-        Self { open: tags.into_iter().map(|tag| (tag, None)).collect(), lines: Vec::new(), kept: 0 }
+        let awaited = tags.into_iter().map(|tag| Awaited { tag, answer: None }).collect();
+        Self { awaited, lines: Vec::new(), kept: 0 }
     }
 
     fn is_complete(&self) -> bool {
-        self.open.iter().all(|(_, answer)| answer.is_some())
+        self.awaited.iter().all(|awaited| awaited.answer.is_some())
     }
 
     /// Each tag is answered once, and no other.
     fn end(&mut self, tag: &str, condition: Condition, line: Vec<u8>) -> Result<(), CommandError> {
-        let open = self.open.iter_mut().find(|(open, answer)| *open == tag && answer.is_none());
-        let (_, answer) = open.ok_or(CommandError::Protocol("an answer to nothing that was asked"))?;
-        *answer = Some((condition, line));
+        let mut open = self.awaited.iter_mut().filter(|awaited| awaited.answer.is_none());
+        let awaited = open.find(|awaited| awaited.tag == tag);
+        let awaited = awaited.ok_or(CommandError::Protocol("an answer to nothing that was asked"))?;
+        awaited.answer = Some((condition, line));
         Ok(())
     }
 
@@ -295,8 +315,8 @@ impl<'a> Gathered<'a> {
 
     fn finish(self) -> Result<Vec<Answered>, CommandError> {
         let mut lines = Some(self.lines);
-        let answered = self.open.into_iter().map(|(_, answer)| {
-            let (condition, tagged) = answer?;
+        let answered = self.awaited.into_iter().map(|awaited| {
+            let (condition, tagged) = awaited.answer?;
             Some(Answered { condition, tagged, lines: lines.take().unwrap_or_default() })
         });
         answered.collect::<Option<_>>().ok_or(CommandError::Protocol("no answer"))

@@ -18,10 +18,6 @@ use crate::imap::response::{self, Code, Condition, Response, Status};
 use crate::imap::writer::Housekeeping;
 use crate::types::{Account, Endpoint, Secret, Security};
 
-#[cfg(test)]
-#[path = "login_tests.rs"]
-mod tests;
-
 /// Longest wait for NOOP on an idle connection; then a new one is quicker.
 const ALIVE: Duration = Duration::from_secs(2);
 /// Longest wait for UNSELECT or NOOP when a connection is given back.
@@ -254,3 +250,7 @@ impl From<CommandError> for ConnectError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod tests;

@@ -118,7 +118,9 @@ async fn every_refusal_has_its_name() {
         (format!("{hello}S: P00000001 BAD what?"), "protocol"),
         (format!("{hello}S: P00000001 NO [LIMIT] enough"), "limit"),
         (
-            format!("{hello}S: P00000001 NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded"),
+            format!(
+                "{hello}S: P00000001 NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded"
+            ),
             "limit",
         ),
         (format!("{hello}S: P00000001 NO [ALERT] Too many simultaneous connections. (Failure)"), "limit"),

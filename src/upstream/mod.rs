@@ -14,8 +14,6 @@ mod pool;
 pub mod smtp;
 mod status;
 mod target;
-#[cfg(test)]
-mod testing;
 
 pub use catalogue::{Catalogue, Catalogues, Snapshot};
 pub use connect::{ConnectSettings, Connector};
@@ -24,3 +22,7 @@ pub use error::{CommandError, ConnectError, LeaseError};
 pub use pool::{Host, Lease, Pools, Settings as PoolSettings};
 pub use status::StatusValues;
 pub use target::{EnabledSet, Target};
+
+#[cfg(test)]
+#[path = "host_for_tests.rs"]
+mod testing;

@@ -97,7 +97,11 @@ impl Board {
                 state.asks.push(Asked { ask, sent: false, waiting: vec![sender] });
             }
         }
-        if std::mem::replace(&mut state.worked_on, true) { Reply::Wait(receiver) } else { Reply::Work(receiver) }
+        if std::mem::replace(&mut state.worked_on, true) {
+            Reply::Wait(receiver)
+        } else {
+            Reply::Work(receiver)
+        }
     }
 
     /// What to ask next; none means that the work is done, and the next question starts it again.

@@ -30,45 +30,45 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub fn new(rest: &'a [u8], separator: Separator) -> Self {
+    pub(super) fn new(rest: &'a [u8], separator: Separator) -> Self {
         Self { rest, separator }
     }
 
-    pub fn rest(&self) -> &'a [u8] {
+    pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    pub fn separator(&self) -> Separator {
+    pub(super) fn separator(&self) -> Separator {
         self.separator
     }
 
-    pub fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
     /// Takes this octet if it is next.
-    pub fn take(&mut self, octet: u8) -> bool {
+    pub(super) fn take(&mut self, octet: u8) -> bool {
         let rest = self.rest.strip_prefix(&[octet]);
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
 
-    pub fn expect(&mut self, octet: u8, why: &'static str) -> Parsed<()> {
+    pub(super) fn expect(&mut self, octet: u8, why: &'static str) -> Parsed<()> {
         if self.take(octet) { Ok(()) } else { wrong(why) }
     }
 
     /// Exactly one space.
-    pub fn space(&mut self) -> Parsed<()> {
+    pub(super) fn space(&mut self) -> Parsed<()> {
         self.expect(b' ', "Something is missing or surplus")
     }
 
     /// The end of the command.
-    pub fn end(&self) -> Parsed<()> {
+    pub(super) fn end(&self) -> Parsed<()> {
         if self.rest == b"\r\n" { Ok(()) } else { wrong("Surplus arguments") }
     }
 
     /// The longest run of octets that `belongs` holds for; may be empty.
-    pub fn run(&mut self, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
+    pub(super) fn run(&mut self, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
         let end = self.rest.iter().position(|b| !belongs(*b)).unwrap_or(self.rest.len());
         let (run, rest) = self.rest.split_at(end);
         self.rest = rest;
@@ -76,7 +76,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes one of the table's words, in any case; the words are of letters, digits, `.`, `-`.
-    pub fn word<T: Copy>(&mut self, table: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(&mut self, table: &[(&str, T)]) -> Option<T> {
         let before = self.rest;
         let word = self.run(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
         let found = table.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word));
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
         found.map(|(_, value)| *value)
     }
 
-    pub fn atom(&mut self) -> Parsed<&'a str> {
+    pub(super) fn atom(&mut self) -> Parsed<&'a str> {
         let atom = self.run(is_atom_char);
         match std::str::from_utf8(atom) {
             Ok(text) if !text.is_empty() => Ok(text),
@@ -95,18 +95,18 @@ impl<'a> Cursor<'a> {
     }
 
     /// astring: atom (with `]`), quoted string or literal.
-    pub fn astring(&mut self) -> Parsed<Vec<u8>> {
+    pub(super) fn astring(&mut self) -> Parsed<Vec<u8>> {
         self.astring_of(is_astring_char, false)
     }
 
     /// An astring that may have octets over 127 in quotes too: user names, passwords and
     /// search strings of clients in the field. The caller checks the encoding.
-    pub fn text(&mut self) -> Parsed<Vec<u8>> {
+    pub(super) fn text(&mut self) -> Parsed<Vec<u8>> {
         self.astring_of(is_astring_char, true)
     }
 
     /// list-mailbox: an astring with `%` and `*`.
-    pub fn pattern(&mut self) -> Parsed<Vec<u8>> {
+    pub(super) fn pattern(&mut self) -> Parsed<Vec<u8>> {
         self.astring_of(|b| is_astring_char(b) || b == b'%' || b == b'*', false)
     }
 
@@ -121,7 +121,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// string: quoted or literal.
-    pub fn string(&mut self, eight_bit: bool) -> Parsed<Vec<u8>> {
+    pub(super) fn string(&mut self, eight_bit: bool) -> Parsed<Vec<u8>> {
         match self.peek() {
             Some(b'"') => self.quoted(eight_bit),
             Some(b'{') => self.literal(),
@@ -167,23 +167,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// A folder name; not canonical is not a matter of grammar.
-    pub fn folder(&mut self) -> Parsed<FolderArg> {
+    pub(super) fn folder(&mut self) -> Parsed<FolderArg> {
         let name = self.astring()?;
         Ok(FolderName::from_wire(&name, self.separator))
     }
 
     /// number: 32 bits, no leading zero.
-    pub fn number(&mut self) -> Parsed<u32> {
+    pub(super) fn number(&mut self) -> Parsed<u32> {
         self.number64().and_then(|n| u32::try_from(n).or(wrong("The number is too large")))
     }
 
     /// Up to 63 bits (mod-sequences, RFC 7162 §7), no leading zero.
-    pub fn number64(&mut self) -> Parsed<u64> {
+    pub(super) fn number64(&mut self) -> Parsed<u64> {
         let digits = self.run(|b| b.is_ascii_digit());
         parse_number(digits).ok_or(Wrong::Syntax("The number is malformed"))
     }
 
-    pub fn nz_number(&mut self) -> Parsed<u32> {
+    pub(super) fn nz_number(&mut self) -> Parsed<u32> {
         match self.number()? {
             0 => wrong("The number must not be 0"),
             number => Ok(number),
@@ -191,13 +191,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// sequence-set.
-    pub fn set(&mut self) -> Parsed<NumberSet> {
+    pub(super) fn set(&mut self) -> Parsed<NumberSet> {
         let text = self.run(|b| b.is_ascii_digit() || b":*,".contains(&b));
         parse_set(text).ok_or(Wrong::Syntax("The message set is malformed"))
     }
 
     /// `(` item *(SP item) `)`; at least one item unless `may_be_empty`, at most `most`.
-    pub fn list(
+    pub(super) fn list(
         &mut self,
         (may_be_empty, most): (bool, usize),
         mut item: impl FnMut(&mut Self) -> Parsed<()>,

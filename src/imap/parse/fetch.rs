@@ -52,7 +52,7 @@ const NAMES: [(&str, Name); 12] = [
 ];
 
 #[derive(Clone, Copy)]
-enum Text {
+enum Part {
     Header,
     HeaderFields,
     HeaderFieldsNot,
@@ -60,12 +60,12 @@ enum Text {
     Mime,
 }
 
-const TEXTS: [(&str, Text); 5] = [
-    ("HEADER", Text::Header),
-    ("HEADER.FIELDS", Text::HeaderFields),
-    ("HEADER.FIELDS.NOT", Text::HeaderFieldsNot),
-    ("TEXT", Text::Text),
-    ("MIME", Text::Mime),
+const PARTS: [(&str, Part); 5] = [
+    ("HEADER", Part::Header),
+    ("HEADER.FIELDS", Part::HeaderFields),
+    ("HEADER.FIELDS.NOT", Part::HeaderFieldsNot),
+    ("TEXT", Part::Text),
+    ("MIME", Part::Mime),
 ];
 
 pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<Command> {
@@ -150,14 +150,14 @@ fn part(cursor: &mut Cursor<'_>) -> Parsed<(Vec<u32>, bool)> {
 }
 
 fn section_text(cursor: &mut Cursor<'_>, of_part: bool) -> Parsed<SectionText> {
-    let text = cursor.word(&TEXTS).ok_or(Wrong::Syntax("Unknown section"))?;
+    let text = cursor.word(&PARTS).ok_or(Wrong::Syntax("Unknown section"))?;
     Ok(match text {
-        Text::Header => SectionText::Header,
-        Text::HeaderFields => SectionText::HeaderFields(fields(cursor)?),
-        Text::HeaderFieldsNot => SectionText::HeaderFieldsNot(fields(cursor)?),
-        Text::Text => SectionText::Text,
-        Text::Mime if of_part => SectionText::Mime,
-        Text::Mime => return wrong("MIME needs a part number"),
+        Part::Header => SectionText::Header,
+        Part::HeaderFields => SectionText::HeaderFields(fields(cursor)?),
+        Part::HeaderFieldsNot => SectionText::HeaderFieldsNot(fields(cursor)?),
+        Part::Text => SectionText::Text,
+        Part::Mime if of_part => SectionText::Mime,
+        Part::Mime => return wrong("MIME needs a part number"),
     })
 }
 

@@ -87,6 +87,8 @@ fn good_stores() {
         ("STORE 1 FLAGS \\Seen $Label1", "mode: Replace"),
         ("STORE *:* -FLAGS.SILENT (\\SEEN)", "mode: Remove, silent: true"),
         ("STORE 1 FLAGS ()", "mode: Replace"),
+        // imap-codec reads a leading zero; what goes upstream is 1.
+        ("STORE 01 FLAGS ()", "Number(1)"),
         ("UID STORE 1 (UNCHANGEDSINCE 12345) +FLAGS.SILENT (\\Seen)", "unchanged_since: Some(12345)"),
         ("STORE 1 (UNCHANGEDSINCE 0) FLAGS (\\Seen)", "unchanged_since: Some(0)"),
     ] {
@@ -260,7 +262,7 @@ fn a_tag_is_recovered_or_not() {
     }
     let long = format!("{} NOOP\r\n", "x".repeat(65));
     assert_eq!(command(long.as_bytes(), None).unwrap_err().tag, None);
-    assert!(command(long[1..].as_bytes(), None).is_ok());
+    assert!(command(&long.as_bytes()[1..], None).is_ok());
 }
 
 /// An alias is not a syntax error: such a folder does not exist.

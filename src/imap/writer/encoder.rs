@@ -56,25 +56,25 @@ pub(super) struct Encoder {
 
 impl Encoder {
     /// Begins with the tag.
-    pub fn new(tag: &str) -> Self {
+    pub(super) fn new(tag: &str) -> Self {
         let mut encoder = Self { parts: Vec::new(), line: Vec::with_capacity(512), sound: !tag.is_empty() };
         encoder.sound &= tag.bytes().all(|b| b.is_ascii_alphanumeric());
         encoder.raw(tag)
     }
 
     /// Without tag: DONE.
-    pub fn untagged(word: &str) -> Self {
+    pub(super) fn untagged(word: &str) -> Self {
         Self { parts: Vec::new(), line: Vec::new(), sound: true }.raw(word)
     }
 
     /// A space and these words; printable ASCII.
-    pub fn word(mut self, words: impl fmt::Display) -> Self {
+    pub(super) fn word(mut self, words: impl fmt::Display) -> Self {
         self.line.push(b' ');
         self.raw(words)
     }
 
     /// As they are; printable ASCII.
-    pub fn raw(mut self, words: impl fmt::Display) -> Self {
+    pub(super) fn raw(mut self, words: impl fmt::Display) -> Self {
         use std::io::Write as _;
         let start = self.line.len();
         let written = write!(self.line, "{words}").is_ok();
@@ -83,26 +83,26 @@ impl Encoder {
     }
 
     /// A space and an atom; a value that is none spoils the command.
-    pub fn atom(mut self, atom: &str) -> Self {
+    pub(super) fn atom(mut self, atom: &str) -> Self {
         let fine = |b: u8| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b);
         self.sound &= !atom.is_empty() && atom.bytes().all(fine);
         self.word(atom)
     }
 
     /// A space and a quoted string; a value that needs more spoils the command.
-    pub fn quoted(mut self, text: &str) -> Self {
+    pub(super) fn quoted(mut self, text: &str) -> Self {
         self.sound &= text.bytes().all(is_plain);
         self.word(format_args!("\"{text}\""))
     }
 
     /// A space and a string: quoted if short and plain, otherwise a literal.
-    pub fn string(mut self, octets: &[u8]) -> Self {
+    pub(super) fn string(mut self, octets: &[u8]) -> Self {
         self.line.push(b' ');
         self.bare_string(octets)
     }
 
     /// A string without the space.
-    pub fn bare_string(mut self, octets: &[u8]) -> Self {
+    pub(super) fn bare_string(mut self, octets: &[u8]) -> Self {
         if octets.len() <= MAX_QUOTED && octets.iter().copied().all(is_plain) {
             self.line.push(b'"');
             self.line.extend_from_slice(octets);
@@ -128,18 +128,18 @@ impl Encoder {
     }
 
     /// The line is over and upstream's `+` is waited for, though no literal follows.
-    pub fn wait(self) -> Self {
+    pub(super) fn wait(self) -> Self {
         self.next_part()
     }
 
     /// Ends in the announcement of a message that somebody else sends, CRLF after it included.
-    pub fn end_announcing(mut self, size: u64) -> Option<Outgoing> {
+    pub(super) fn end_announcing(mut self, size: u64) -> Option<Outgoing> {
         self.line.push(b' ');
         let done = self.announce(size);
         done.sound.then_some(Outgoing { parts: done.parts, then: None })
     }
 
-    pub fn end(self) -> Option<Outgoing> {
+    pub(super) fn end(self) -> Option<Outgoing> {
         let done = self.next_part();
         done.sound.then_some(Outgoing { parts: done.parts, then: None })
     }
@@ -148,4 +148,35 @@ impl Encoder {
 /// Whether an octet may stand in quotes as it is.
 fn is_plain(b: u8) -> bool {
     (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Encoder;
+
+    /// The guard behind the types: each way in, with what would break out of a line.
+    #[test]
+    fn no_line_end_gets_out() {
+        for smuggled in ["\r\nP2 DELETE x", "\n", "\r", "\0", "é", "\u{7f}"] {
+            let ways: [fn(Encoder, &str) -> Encoder; 4] =
+                [|line, text| line.raw(text), |line, text| line.word(text), Encoder::atom, Encoder::quoted];
+            for way in ways {
+                assert!(way(Encoder::new("P1"), smuggled).end().is_none(), "{smuggled:?}");
+            }
+            assert!(Encoder::new(&format!("P1{smuggled}")).end().is_none(), "{smuggled:?}");
+            assert!(Encoder::untagged(smuggled).end().is_none(), "{smuggled:?}");
+        }
+        for (spoiled, text) in [
+            (Encoder::new("P1").atom("a b"), "an atom has no space"),
+            (Encoder::new("P1").atom(""), "an atom is not empty"),
+            (Encoder::new("P1").atom("{5}"), "an atom announces nothing"),
+            (Encoder::new("P1").quoted("a\" {5}"), "quotes stay closed"),
+            (Encoder::new("P1").quoted("a\\"), "quotes get closed"),
+            (Encoder::new("P1").string(b"a\0"), "NUL is in no literal either"),
+            (Encoder::new("P 1"), "a tag is one word"),
+            (Encoder::new(""), "a tag is a word"),
+        ] {
+            assert!(spoiled.end().is_none(), "{text}");
+        }
+    }
 }

@@ -72,7 +72,11 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         }
         StepKind::FindDeleted => {
             expunging(command)?;
-            line.word("UID SEARCH DELETED").end()
+            match command {
+                // `*` means what upstream takes it for: we do not know the highest UID.
+                Command::UidExpunge(set) => line.word("UID SEARCH UID").word(set).word("DELETED").end(),
+                _ => line.word("UID SEARCH DELETED").end(),
+            }
         }
         StepKind::Remove(uids) => {
             expunging(command)?;
@@ -92,12 +96,10 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         }
         StepKind::Move { uids, exact } => {
             let Command::Move { uid, set, .. } = command else { return None };
-            self::r#move(line, (*uid, set), (uids, *exact), context.folder?)
+            r#move(line, (*uid, set), (uids, *exact), context.folder?)
         }
-        StepKind::Strip { uids, flags } => {
-            let (Command::Copy { .. } | Command::Move { .. }) = command else { return None };
-            line.word("UID STORE").word(written(uids)?).word(format_args!("-FLAGS.SILENT ({flags})")).end()
-        }
+        // On another connection: see [`strip`].
+        StepKind::Strip { .. } => None,
         StepKind::DeleteFolder => {
             let Command::Delete(_) = command else { return None };
             line.word("DELETE").string(context.folder?).end()
@@ -111,6 +113,15 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         }
         StepKind::Submit => None,
     }
+}
+
+/// The two commands of [`StepKind::Strip`], for a connection on which nothing is selected:
+/// opens the folder of the copies, and takes the flags off them.
+pub fn strip(step: &Step, folder: &[u8], tags: [&str; 2]) -> Option<[Outgoing; 2]> {
+    let StepKind::Strip { uids, flags } = step.kind() else { return None };
+    let open = Encoder::new(tags[0]).word("SELECT").string(folder).end()?;
+    let line = Encoder::new(tags[1]).word("UID STORE").word(written(uids)?);
+    Some([open, line.word(format_args!("-FLAGS.SILENT ({flags})")).end()?])
 }
 
 /// The CLOSE after an EXAMINE, on hosts without UNSELECT.

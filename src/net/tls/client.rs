@@ -17,11 +17,11 @@ use crate::types::Trust;
 /// One TLS configuration for each kind of trust, made when first used: sessions with a
 /// host are resumed, and roots are read once.
 #[derive(Default)]
-pub struct Connectors(Mutex<HashMap<Trust, TlsConnector>>);
+pub(in crate::net) struct Connectors(Mutex<HashMap<Trust, TlsConnector>>);
 
 impl Connectors {
     /// What verifies a host as `trust` says. Reads files when it is first asked.
-    pub fn connector(&self, trust: &Trust) -> Result<TlsConnector, TlsError> {
+    pub(in crate::net) fn connector(&self, trust: &Trust) -> Result<TlsConnector, TlsError> {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connector) = made.get(trust) {
             return Ok(connector.clone());
@@ -32,7 +32,7 @@ impl Connectors {
     }
 
     /// Reads roots and files again at the next use.
-    pub fn forget(&self) {
+    pub(in crate::net) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -1,12 +1,17 @@
 //! The client's end of a session: commands in, answers out.
 
+use std::time::Duration;
+
 use super::ended::Ended;
 use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::frame::{Announced, Event, Fault, Framer, Limits, Recovery};
 use crate::imap::parse::{self, AppendHead, Bad};
-use crate::imap::reply;
+use crate::imap::reply::{self, Outcome};
 use crate::net::Wire;
-use crate::types::Separator;
+use crate::types::{Address, Separator};
+
+/// How long the last words may take to be written.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Commands in a row that are none, before the session ends: neomutt and K-9 send one or
 /// two that we do not know, an attacker's script sends nothing else.
@@ -29,11 +34,21 @@ pub(super) struct Client {
     framer: Framer,
     bad: u32,
     max_bad: u32,
+    said_farewell: bool,
+    /// Octets of a response are under way that will never be complete.
+    cut: bool,
 }
 
 impl Client {
     pub(super) fn new(wire: Wire) -> Self {
-        Self { wire, framer: Framer::new(Limits::before_login()), bad: 0, max_bad: MAX_BAD_BEFORE_LOGIN }
+        Self {
+            wire,
+            framer: Framer::new(Limits::before_login()),
+            bad: 0,
+            max_bad: MAX_BAD_BEFORE_LOGIN,
+            said_farewell: false,
+            cut: false,
+        }
     }
 
     /// From here on the client is somebody: larger commands, more patience.
@@ -75,7 +90,7 @@ impl Client {
         match parse::append_head(self.framer.line(), announced, separator) {
             AppendHead::Message(tagged) => return Ok(Some(Input::Append(tagged, announced))),
             AppendHead::Argument => match self.framer.accept_literal() {
-                Ok(()) if announced.synchronising => reply::continuation(self.wire.out()),
+                Ok(()) if announced.synchronising => reply::continuation(self.wire.out(), "OK"),
                 Ok(()) => {}
                 Err(fault) => self.recover(fault).await?,
             },
@@ -95,11 +110,11 @@ impl Client {
             Recovery::Next => self.framer.begin_next(),
             Recovery::Drain(size) => self.drop_literal(Announced { size, synchronising: false }).await?,
             Recovery::Close => {
-                reply::bad(self.wire.out(), bad.tag.as_ref(), &fault.to_string());
+                self.bad(bad.tag.as_ref(), &fault.to_string());
                 return Err(Ended::Unparseable);
             }
         }
-        reply::bad(self.wire.out(), bad.tag.as_ref(), &fault.to_string());
+        self.bad(bad.tag.as_ref(), &fault.to_string());
         self.count_bad()
     }
 
@@ -130,13 +145,14 @@ impl Client {
                 Ok(())
             }
             Event::Literal(_) | Event::Fault(_) => {
-                reply::bad(self.wire.out(), self.framer.tag().as_ref(), "One message at a time");
+                let tag = self.framer.tag();
+                self.bad(tag.as_ref(), "One message at a time");
                 Err(Ended::Unparseable)
             }
         }
     }
 
-    async fn skip(&mut self, octets: u64) -> Result<(), Ended> {
+    pub(super) async fn skip(&mut self, octets: u64) -> Result<(), Ended> {
         let mut left = octets;
         while left > 0 {
             if self.wire.buffered().is_empty() {
@@ -150,23 +166,31 @@ impl Client {
         Ok(())
     }
 
-    /// A line that is no command: the answer to a SASL challenge, or DONE. Without CRLF.
+    /// A line that is no command: the answer to a SASL challenge. Without CRLF.
     pub(super) async fn plain_line(&mut self, limit: usize) -> Result<Vec<u8>, Ended> {
         loop {
-            let (used, event) = self.framer.push_plain(self.wire.buffered(), limit);
-            self.wire.consume(used);
-            match event {
-                Some(Event::Line) => {
-                    let line = self.framer.plain().to_vec();
-                    self.framer.begin_next();
-                    return Ok(line);
-                }
-                Some(Event::Literal(_) | Event::Fault(_)) => {
-                    reply::bad(self.wire.out(), None, "This line is not expected here");
-                    return Err(Ended::Unparseable);
-                }
-                None => self.fill().await?,
+            if let Some(line) = self.plain_line_now(limit)? {
+                return Ok(line);
             }
+            self.fill().await?;
+        }
+    }
+
+    /// The same, if it has arrived already.
+    pub(super) fn plain_line_now(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Ended> {
+        let (used, event) = self.framer.push_plain(self.wire.buffered(), limit);
+        self.wire.consume(used);
+        match event {
+            Some(Event::Line) => {
+                let line = self.framer.plain().to_vec();
+                self.framer.begin_next();
+                Ok(Some(line))
+            }
+            Some(Event::Literal(_) | Event::Fault(_)) => {
+                reply::bad_without_tag(self.wire.out(), "This line is not expected here");
+                Err(Ended::Unparseable)
+            }
+            None => Ok(None),
         }
     }
 
@@ -196,9 +220,16 @@ impl Client {
 
     fn refuse(&mut self, bad: &Bad) -> Result<(), Ended> {
         match bad.kind {
-            parse::BadKind::Charset => reply::bad_charset(self.wire.out(), bad.tag.as_ref()),
+            parse::BadKind::Charset => {
+                let code = "BADCHARSET (US-ASCII UTF-8)";
+                let tag = bad.tag.as_ref();
+                let out = self.wire.out();
+                tag.inspect(|tag| {
+                    reply::tagged(out, tag, Outcome::No, code, "This charset is not supported")
+                });
+            }
             parse::BadKind::Unknown | parse::BadKind::Syntax => {
-                reply::bad(self.wire.out(), bad.tag.as_ref(), bad.why);
+                self.bad(bad.tag.as_ref(), bad.why);
             }
         }
         self.count_bad()
@@ -210,11 +241,43 @@ impl Client {
             Command::Login { .. } | Command::Authenticate { .. } => "Already logged in",
             _ => "No folder is selected",
         };
-        reply::bad(self.wire.out(), Some(tag), why);
+        self.bad(Some(tag), why);
         self.count_bad()
     }
 
-    fn count_bad(&mut self) -> Result<(), Ended> {
+    fn bad(&mut self, tag: Option<&Tag>, why: &str) {
+        match tag {
+            Some(tag) => reply::tagged(self.wire.out(), tag, Outcome::Bad, "", why),
+            None => reply::bad_without_tag(self.wire.out(), why),
+        }
+    }
+
+    /// A literal, or a response, stays cut off: no word more, and no close_notify, so that
+    /// nobody takes it for whole.
+    pub(super) fn cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// Tells the client why its session ends, once, and waits for it no longer than a moment.
+    pub(super) async fn say_farewell(&mut self, ended: Ended, mailbox: Option<&Address>) {
+        if self.cut || std::mem::replace(&mut self.said_farewell, true) {
+            return;
+        }
+        if let Some((code, text)) = ended.farewell(mailbox) {
+            reply::bye(self.wire.out(), code.unwrap_or_default(), &text);
+        }
+        let _ = tokio::time::timeout(FAREWELL, self.flush()).await;
+    }
+
+    /// Closes in good order; not for ever.
+    pub(super) async fn shut_down(self) {
+        if self.cut {
+            return self.wire.abort();
+        }
+        let _ = tokio::time::timeout(FAREWELL, self.wire.shutdown()).await;
+    }
+
+    pub(super) fn count_bad(&mut self) -> Result<(), Ended> {
         self.bad += 1;
         if self.bad >= self.max_bad { Err(Ended::Unparseable) } else { Ok(()) }
     }

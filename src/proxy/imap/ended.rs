@@ -49,7 +49,9 @@ impl Ended {
                 (unavailable, format!("The mail host of {whose} has a problem; please connect again"))
             }
             Self::FolderChanged => (unavailable, "The folder was replaced; please open it again".to_owned()),
-            Self::JournalFailed => (unavailable, "The service has a problem; please try again later".to_owned()),
+            Self::JournalFailed => {
+                (unavailable, "The service has a problem; please try again later".to_owned())
+            }
         };
         Some((code, text))
     }

@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::client::Client;
 use super::ended::Ended;
 use super::session::Selected;
 use super::watch::{Waiting, Watch};
 use crate::imap::command::Tag;
-use crate::imap::filter::{self, FetchWriter, SearchWriter, Window};
+use crate::imap::filter::{self, FetchView, FetchWriter, SearchWriter, Window};
 use crate::imap::response::{self, Code, Condition, Response, Status};
 use crate::imap::scan::{Event, Numbers};
 use crate::imap::writer::Outgoing;
@@ -22,6 +23,9 @@ const DIRECT: usize = 8 * 1024;
 
 /// Output that is queued before it is written.
 const QUEUED: usize = 32 * 1024;
+
+/// How long a command that changes something is waited for after its session has ended.
+const READ_OUT: Duration = Duration::from_secs(60);
 
 /// What the client sees of the answer to a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,6 +53,8 @@ pub(super) struct Found {
     pub(super) permanent: bool,
     /// SELECT's data for the client, held until upstream says OK.
     pub(super) held: Vec<u8>,
+    /// How the command ended upstream, where the session ended before it.
+    pub(super) ended: Option<Condition>,
 }
 
 /// The tagged answer.
@@ -176,7 +182,10 @@ impl Exchange<'_> {
             self.up.wire.consume(used);
             match did {
                 Did::Go => {}
-                Did::Stop(stop) => return Ok(stop),
+                Did::Stop(stop) => {
+                    reader.tell(found)?;
+                    return Ok(stop);
+                }
                 Did::More if self.up.scanner.is_between_responses() => {
                     reader.tell(found)?;
                     return Ok(Stop::Dry);
@@ -237,6 +246,37 @@ async fn pass(wire: &mut Wire, octets: &[u8]) -> Result<(), Ended> {
     Ok(())
 }
 
+/// Reads a command's answer to its end for nobody but the journal: the client is gone.
+/// `None` if upstream does not end it in a minute.
+pub(super) async fn read_out(up: &mut Connection, ours: &Tag) -> Option<Condition> {
+    let read = async {
+        loop {
+            let (used, event) = up.scanner.next(up.wire.buffered());
+            let (mut ended, mut dry) = (None, false);
+            match event {
+                Event::More => dry = true,
+                Event::Fault(_) => return None,
+                Event::Line(line) => {
+                    if let Ok(Response::Tagged { tag, status }) = response::parse(line)
+                        && tag == *ours
+                    {
+                        ended = Some(status.condition);
+                    }
+                }
+                _ => {}
+            }
+            up.wire.consume(used);
+            if ended.is_some() {
+                return ended;
+            }
+            if dry && !matches!(up.wire.fill().await, Ok(1..)) {
+                return None;
+            }
+        }
+    };
+    tokio::time::timeout(READ_OUT, read).await.ok().flatten()
+}
+
 /// Makes client data of FETCH and SEARCH answers, or facts for us.
 struct Reader<'a> {
     manner: Manner,
@@ -254,10 +294,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(manner: Manner, ours: &'a Tag, client: &'a Tag) -> Self {
-        let mut fetch = FetchWriter::new(manner.condstore);
-        fetch.as_rfc822 = manner.as_rfc822;
-        fetch.as_rfc822_text = manner.as_rfc822_text;
-        fetch.hide_uid = manner.show == Show::Changes && !manner.by_uid;
+        let fetch = FetchWriter::new(FetchView {
+            condstore: manner.condstore,
+            as_rfc822: manner.as_rfc822,
+            as_rfc822_text: manner.as_rfc822_text,
+            hide_uid: manner.show == Show::Changes && !manner.by_uid,
+        });
         Self {
             manner,
             fetch,
@@ -394,7 +436,11 @@ impl Lines<'_> {
         let Ok(response) = response::parse(line) else {
             // An untagged line that makes no sense is data that nobody may see.
             let untagged = line.starts_with(b"* ");
-            return if untagged { Ok(Read { dropped: true, ..Read::default() }) } else { Err(Ended::UpstreamUnparseable) };
+            return if untagged {
+                Ok(Read { dropped: true, ..Read::default() })
+            } else {
+                Err(Ended::UpstreamUnparseable)
+            };
         };
         match &response {
             Response::Tagged { tag, status } if tag == ours => Ok(self.tagged(status)),
@@ -429,7 +475,9 @@ impl Lines<'_> {
                 self.manner.tells_uids.then(copied)
             }
             Some(Code::Modified(set)) => Some(format!("MODIFIED {set}")),
-            Some(Code::HighestModSeq(value)) if self.manner.condstore => Some(format!("HIGHESTMODSEQ {value}")),
+            Some(Code::HighestModSeq(value)) if self.manner.condstore => {
+                Some(format!("HIGHESTMODSEQ {value}"))
+            }
             Some(Code::OverQuota) => Some("OVERQUOTA".to_owned()),
             Some(Code::AlreadyExists) => Some("ALREADYEXISTS".to_owned()),
             Some(Code::InUse) => Some("INUSE".to_owned()),
@@ -482,7 +530,6 @@ impl Lines<'_> {
             folder,
             opening: self.manner.opening,
             no_expunge: self.manner.no_expunge,
-            condstore: self.manner.condstore,
             status: None,
             copy_uid: self.manner.tells_uids,
         };

@@ -2,11 +2,11 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
-use super::session::{Selected, Session};
+use super::session::Session;
 use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
-use crate::imap::writer::{self, Context, FollowUp, Outgoing};
+use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
 use crate::types::{FolderName, UidSet};
 
@@ -137,14 +137,14 @@ impl Session {
             StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
             _ => self.step(tag, command, step, found).await,
         };
-        let outcome = super::record::outcome(&taken);
+        let outcome = super::record::outcome(&taken, found);
         match (intent, act) {
             (Some(intent), _) => self.recorder.outcome(intent, outcome, found).await?,
             (None, Some(act)) => self.recorder.change(&effective, act, outcome, found).await?,
             (None, None) => {}
         }
         if outcome == crate::telemetry::Outcome::Done {
-            self.keep_drafts(step, command, found).await?;
+            self.keep_drafts(step, command, found).await;
         }
         taken
     }
@@ -167,7 +167,7 @@ impl Session {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
             Err(ended) if changes && !ended.is_fault_of_upstream() => {
-                self.client.say_farewell(ended, Some(&self.mailbox.address)).await;
+                self.farewell(ended).await;
                 let Some(lease) = self.lease.as_mut() else { return Err(ended) };
                 found.ended = read_out(lease, &ours).await;
                 Err(ended)
@@ -211,8 +211,13 @@ impl Session {
         (outgoing, ours): (&Outgoing, &Tag),
         found: &mut Found,
     ) -> Result<Answer, Ended> {
+        self.exchanging(tag, manner)?.run(outgoing, ours, found).await
+    }
+
+    /// The two connections, for one step.
+    pub(super) fn exchanging<'s>(&'s mut self, tag: &'s Tag, manner: Manner) -> Result<Exchange<'s>, Ended> {
         let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
-        let mut exchange = Exchange {
+        Ok(Exchange {
             client: &mut self.client,
             watch: &mut self.watch,
             up: lease,
@@ -220,11 +225,10 @@ impl Session {
             counters: &self.services.counters,
             tag,
             manner,
-        };
-        exchange.run(outgoing, ours, found).await
+        })
     }
 
-    fn manner(&self, step: &Step, command: &Command) -> Manner {
+    pub(super) fn manner(&self, step: &Step, command: &Command) -> Manner {
         let by_uid = numbers_by_uid(command);
         let show = match step.kind() {
             _ if matches!(command, Command::Close) => Show::Nothing,
@@ -305,7 +309,10 @@ impl Session {
             self.selected.as_ref().map_or(0, |selected| selected.messages)
         };
         let meant = set.resolve(last);
-        numbers.into_iter().filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number })).collect()
+        numbers
+            .into_iter()
+            .filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number }))
+            .collect()
     }
 
     /// The user's own drafts in the open folder, where only they may be removed.
@@ -321,7 +328,7 @@ impl Session {
     }
 
     /// Remembers what the user has put into Drafts, forgets what has left it.
-    async fn keep_drafts(&mut self, step: &Step, command: &Command, found: &Found) -> Result<(), Ended> {
+    pub(super) async fn keep_drafts(&mut self, step: &Step, command: &Command, found: &Found) {
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
         let store = &self.services.store;
@@ -337,13 +344,13 @@ impl Session {
             && is_drafts(&selected.name)
         {
             let name = selected.name.clone();
-            kept = kept.and(store.own_drafts_remove(user, mailbox, name, selected.validity, uids.clone()).await);
+            kept =
+                kept.and(store.own_drafts_remove(user, mailbox, name, selected.validity, uids.clone()).await);
         }
         if let Err(error) = kept {
             tracing::error!(%error, "own drafts cannot be recorded");
         }
         self.changed_folders(step, command);
-        Ok(())
     }
 
     /// STATUS values that others share are out of date.
@@ -354,7 +361,8 @@ impl Session {
         if let Some(selected) = &self.selected {
             self.catalogue.changed(&selected.wire);
         }
-        if let Some(entry) = super::record::target(command).and_then(|name| self.folders.inventory.find(name)) {
+        if let Some(entry) = super::record::target(command).and_then(|name| self.folders.inventory.find(name))
+        {
             self.catalogue.changed(&entry.wire);
         }
     }
@@ -409,7 +417,13 @@ impl Session {
             self.watch.refresh()?;
         }
         self.leave().await?;
-        reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", &format!("{} completed", super::record::verb(command)));
+        reply::tagged(
+            self.client.wire.out(),
+            tag,
+            Outcome::Ok,
+            "",
+            &format!("{} completed", super::record::verb(command)),
+        );
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct View<'a> {
     pub(super) effective: &'a Effective,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) mailbox: MailboxId,
-    pub(super) inventory: Arc<Inventory>,
+    pub(super) inventory: &'a Inventory,
     pub(super) selected: Option<&'a Selected>,
     pub(super) uidplus: bool,
 }
@@ -32,7 +32,7 @@ impl View<'_> {
     }
 
     fn nearest_above(&self, folder: &FolderName, seen: bool) -> Option<FolderClass> {
-        let separator = self.inventory.separator();
+        let separator = self.inventory.separator;
         let mut above = folder.parent(separator);
         while let Some(name) = above {
             let class = self.pinned_class(&name);
@@ -55,7 +55,7 @@ impl Scene for View<'_> {
 
     fn class_of(&self, folder: &FolderName) -> Option<FolderClass> {
         let (entry, class) = self.entry(folder)?;
-        entry.selectable().then_some(class)
+        entry.attributes.is_selectable().then_some(class)
     }
 
     fn class_above(&self, folder: &FolderName) -> Option<FolderClass> {

@@ -1,7 +1,11 @@
 //! One logged-in session in the account view: the loop, and what every command goes through.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::Services;
 use super::client::{Client, Input};
 use super::ended::Ended;
 use super::record::Recorder;
@@ -9,14 +13,14 @@ use super::scene::View;
 use super::watch::{Waiting, Watch};
 use crate::imap::action::{Ask, ask};
 use crate::imap::command::{Command, Tag, Tagged};
-use crate::imap::frame::Announced;
-use crate::imap::reply;
-use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place, Rights, decide};
-use crate::proxy::{Services, clock};
+use crate::imap::reply::{self, Outcome};
+use crate::net::Place;
+use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
+use crate::proxy::clock;
 use crate::store::Mailbox;
 use crate::telemetry::Counter;
-use crate::types::{Flags, FolderName, UidValidity};
-use crate::upstream::{Catalogue, Lease};
+use crate::types::{Flags, FolderName, UidValidity, UserId};
+use crate::upstream::{Catalogue, Lease, Snapshot};
 
 /// A session with a mailbox.
 pub(super) struct Session {
@@ -25,12 +29,18 @@ pub(super) struct Session {
     pub(super) watch: Watch,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) catalogue: Arc<Catalogue>,
+    /// The folders as last looked at.
+    pub(super) folders: Arc<Snapshot>,
     pub(super) recorder: Recorder,
     /// Upstream, while a folder is open or a command needs it.
     pub(super) lease: Option<Lease>,
     pub(super) selected: Option<Box<Selected>>,
     /// The client has asked for mod-sequences (RFC 7162 §3.1).
     pub(super) condstore: bool,
+    /// The connection sends mod-sequences although its pool does not know.
+    pub(super) tainted: bool,
+    /// One of the user's sessions.
+    pub(super) _place: Place<UserId>,
 }
 
 /// The folder that is open.
@@ -40,8 +50,6 @@ pub(super) struct Selected {
     pub(super) wire: Vec<u8>,
     /// The client used EXAMINE.
     pub(super) read_only: bool,
-    /// We did.
-    pub(super) examined: bool,
     pub(super) validity: UidValidity,
     pub(super) messages: u32,
     /// The keywords of upstream's last FLAGS.
@@ -54,8 +62,8 @@ pub(super) struct Selected {
 
 impl Selected {
     /// What policy needs to know of it, as pinned at this moment.
-    pub(super) fn place(&self, watch: &Watch) -> Place {
-        Place { class: watch.class_of(&self.name), read_only: self.read_only }
+    pub(super) fn place(&self, watch: &Watch) -> PolicyPlace {
+        PolicyPlace { class: watch.class_of(&self.name), read_only: self.read_only }
     }
 }
 
@@ -63,7 +71,7 @@ impl Session {
     /// Serves the client until one side ends it.
     pub(super) async fn run(&mut self) -> Ended {
         loop {
-            let separator = self.catalogue.separator();
+            let separator = self.folders.inventory.separator;
             let next = self.watch.unless_lost(Waiting::Command, self.client.next(separator)).await;
             let input = match next.and_then(|input| input) {
                 Ok(input) => input,
@@ -80,19 +88,45 @@ impl Session {
         }
     }
 
+    /// Says goodbye, unless octets of a literal are under way: they would swallow it, and
+    /// nobody may take what was cut off for whole (invariants 10 and 13).
+    pub(super) async fn end(mut self, ended: Ended) {
+        let counters = &self.services.counters;
+        counters.count(Counter::SessionsEnded);
+        if ended == Ended::Revoked {
+            counters.count(Counter::SessionsRevoked);
+            let effective = self.watch.effective().clone();
+            self.recorder.revoked(&effective).await;
+        }
+        tracing::info!(%ended, "session ended");
+        self.farewell(ended).await;
+        if !ended.is_fault_of_upstream() && ended != Ended::Revoked {
+            self.release().await;
+        }
+        self.client.shut_down().await;
+    }
+
+    /// The last words, where they can still be understood.
+    pub(super) async fn farewell(&mut self, ended: Ended) {
+        let answering = self.lease.as_ref().is_some_and(|lease| !lease.scanner.is_between_responses());
+        if answering || self.watch.is_appending() {
+            self.client.cut();
+        }
+        self.client.say_farewell(ended, Some(&self.mailbox.address)).await;
+    }
+
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
         let Tagged { tag, command } = tagged;
         self.take_in_changes()?;
+        self.look_at_folders(&command).await;
         let asked = ask(&command, &self.view());
         match asked {
             Ask::Answer => Box::pin(self.answer(&tag, command)).await,
             Ask::WrongState => self.client.wrong_state(&tag, &command),
             Ask::NotFound => self.not_found(&tag, &command, None).await,
             Ask::NoTarget { parent } => {
-                let held = parent.map_or(self.watch.effective().rights_on_root(), |class| {
-                    self.watch.effective().rights_on(class)
-                });
-                self.not_found(&tag, &command, held.has(Rights::CREATE).then_some("TRYCREATE")).await
+                let code = self.try_create(parent);
+                self.not_found(&tag, &command, code).await
             }
             Ask::Act(action) => match self.decide(&action)? {
                 Ok(permit) => self.carry_out(&tag, command, permit).await,
@@ -126,15 +160,25 @@ impl Session {
             effective: self.watch.effective(),
             snapshot: self.services.store.snapshot(),
             mailbox: self.mailbox.id,
-            inventory: self.catalogue.inventory(),
+            inventory: &self.folders.inventory,
             selected: self.selected.as_deref(),
             uidplus: self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("UIDPLUS")),
         }
     }
 
+    /// The folders as they are now, for a command that names one. Those last seen stay good
+    /// for a while where upstream cannot be reached.
+    pub(super) async fn look_at_folders(&mut self, command: &Command) {
+        if names_folders(command)
+            && let Ok(folders) = Box::pin(self.catalogue.view(Instant::now() + LOOK)).await
+        {
+            self.folders = folders;
+        }
+    }
+
     /// Ends the session if its rights are gone; tells the client if they have changed
     /// (RFC 4314 §5.1.1).
-    fn take_in_changes(&mut self) -> Result<(), Ended> {
+    pub(super) fn take_in_changes(&mut self) -> Result<(), Ended> {
         self.watch.refresh()?;
         if self.watch.take_changed() {
             self.announce_flags();
@@ -145,11 +189,11 @@ impl Session {
     /// A refusal by policy. SELECT that is refused leaves no folder open (RFC 3501 §6.3.1).
     pub(super) async fn deny(&mut self, tag: &Tag, command: &Command, denial: &Denial) -> Result<(), Ended> {
         self.services.counters.count(Counter::ActsDenied);
-        self.recorder.refused(command, denial);
+        self.recorder.refused(self.watch.effective(), command, denial);
         if matches!(command, Command::Select(_) | Command::Examine(_)) {
             self.leave().await?;
         }
-        reply::no(self.client.wire.out(), tag, Some("NOPERM"), denial.sentence());
+        reply::tagged(self.client.wire.out(), tag, Outcome::No, "NOPERM", denial.sentence());
         Ok(())
     }
 
@@ -165,24 +209,51 @@ impl Session {
             self.leave().await?;
         }
         let code = code.unwrap_or("NONEXISTENT");
-        reply::no(self.client.wire.out(), tag, Some(code), "There is no such folder");
+        reply::tagged(self.client.wire.out(), tag, Outcome::No, code, "There is no such folder");
         Ok(())
     }
+}
 
-    /// Upstream cannot be reached, or has no connection free: temporary, and the session goes on.
-    pub(super) fn unavailable(&mut self, tag: &Tag, sentence: &str) {
-        reply::no(self.client.wire.out(), tag, Some("UNAVAILABLE"), sentence);
-    }
+/// Longest wait for the list of folders where none is known.
+const LOOK: Duration = Duration::from_secs(20);
 
-    /// The answer to an APPEND whose message has not been taken.
-    pub(super) async fn refuse_append(
-        &mut self,
-        announced: Announced,
-        answer: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), Ended> {
-        let dropped = self.client.drop_literal(announced);
-        self.watch.unless_lost(Waiting::Rest, dropped).await??;
-        answer(self.client.wire.out());
-        Ok(())
+/// Commands whose answer depends on which folders there are.
+fn names_folders(command: &Command) -> bool {
+    match command {
+        Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Status { .. }
+        | Command::Append(_)
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::Copy { .. }
+        | Command::Move { .. } => true,
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Namespace
+        | Command::Idle
+        | Command::Check
+        | Command::Close
+        | Command::Unselect
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Search { .. }
+        | Command::Fetch { .. }
+        | Command::Store { .. } => false,
     }
 }

@@ -64,12 +64,7 @@ struct Patience {
 }
 
 impl Watch {
-    pub(super) fn new(
-        store: Store,
-        drain: Draining,
-        effective: Arc<Effective>,
-        settings: &Settings,
-    ) -> Self {
+    pub(super) fn new(store: Store, drain: Draining, effective: Arc<Effective>, settings: &Settings) -> Self {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         Self {
             changes: store.changes(),
@@ -103,6 +98,11 @@ impl Watch {
     /// The session is storing a message into this folder; it ends when it no longer may.
     pub(super) fn append(&mut self, folder: Option<FolderName>) {
         self.uses[1] = folder.map(|folder| (folder, Rights::INSERT));
+    }
+
+    /// A message is being stored: its octets are under way.
+    pub(super) fn is_appending(&self) -> bool {
+        self.uses[1].is_some()
     }
 
     /// Whether the rights have changed since the client was last told.
@@ -180,6 +180,10 @@ impl Watch {
         waiting: Waiting,
         work: impl Future<Output = T>,
     ) -> Result<T, Ended> {
+        // A peer that is always ready would never let the other branch be looked at.
+        if self.changes.has_changed().unwrap_or(true) {
+            self.look(clock::now())?;
+        }
         tokio::select! {
             biased;
             done = work => Ok(done),

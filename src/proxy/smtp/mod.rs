@@ -19,23 +19,23 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use self::client::Client;
 use self::ended::Ended;
 use self::session::Session;
+use super::Peer;
 use crate::auth::Authenticator;
 use crate::net::{Admission, Draining, Wire};
 use crate::smtp::session::Limits;
 use crate::store::Store;
-use crate::telemetry::{Counter, Counters, Journal, SessionId};
+use crate::telemetry::{Counter, Counters, Journal};
 use crate::upstream::Connector;
 
 /// `[submission]`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The name in our greeting, in EHLO upstream and in Received; a domain name.
@@ -92,13 +92,6 @@ pub struct Services {
     pub connector: Connector,
     pub journal: Journal,
     pub counters: Arc<Counters>,
-}
-
-/// Who came, by which number the log and the journal know them.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    pub address: IpAddr,
-    pub session: SessionId,
 }
 
 /// Serves one connection, secured already, to its end.

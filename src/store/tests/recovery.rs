@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::task::Poll;
 
 use serde_json::json;
 
 use super::{alice_and_support, grant, open, sealer, try_open};
-use crate::policy::Holder;
+use crate::policy::{FolderClass, Holder};
 use crate::store::disk::{Disk, Raw};
 use crate::store::schema::{self, Schema};
-use crate::store::{Settings, Store, StoreError};
+use crate::store::{Pin, QUEUE, Settings, Store, StoreError, User};
+use crate::types::FolderName;
 
 /// A closed store with a user, a mailbox and a grant; and its export.
 async fn filled(dir: &Path) -> String {
@@ -74,6 +76,80 @@ async fn a_bad_export_changes_nothing() {
         assert!(error.to_string().contains("export cannot be used"), "{error}");
     }
     assert_eq!(store.snapshot().users().count(), 0);
+}
+
+#[tokio::test]
+async fn a_long_log_is_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (_, support) = alice_and_support(&store).await;
+    for n in 0..20 {
+        let pin = move |i: usize| Pin {
+            folder: FolderName::parse(&format!("{n}/{i}/{}", "x/".repeat(13) + &"y".repeat(200)), Some('/'))
+                .unwrap(),
+            uid_validity: None,
+            class: FolderClass::Ordinary,
+        };
+        store
+            .update_mailbox(support, move |mailbox| mailbox.pins = (0..100).map(pin).collect())
+            .await
+            .unwrap();
+    }
+    let export = store.export();
+    store.close().await.unwrap();
+    let len = fs::metadata(dir.path().join("export.jsonl")).unwrap().len();
+    assert!(len < 200 << 10, "{len} octets");
+    fs::remove_dir_all(dir.path().join("sled")).unwrap();
+    assert_eq!(records(&open(dir.path()).export()), records(&export));
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_leaves_a_store_to_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (alice, support) = alice_and_support(&store).await;
+    store.add_grant(grant(Holder::User(alice), support, "reader")).await.unwrap();
+    let panicked = store.update_user(alice, |_| panic!("on purpose")).await;
+    assert!(matches!(panicked, Err(StoreError::ReadOnly)));
+    assert!(matches!(store.set_disabled(alice, true).await, Err(StoreError::ReadOnly)));
+    assert!(store.is_read_only());
+    assert!(store.snapshot().effective(alice, support, super::NOW).is_some());
+}
+
+#[tokio::test]
+async fn a_full_queue_is_an_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (alice, _) = alice_and_support(&store).await;
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let first = store.clone();
+    let hold = move |_: &mut User| {
+        begun.send(()).unwrap();
+        gone.recv().unwrap();
+    };
+    let first = tokio::spawn(async move { first.update_user(alice, hold).await });
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..QUEUE {
+        let mut change = Box::pin(store.set_disabled(alice, false));
+        assert!(poll_once(change.as_mut()).await.is_none(), "it waits");
+        waiting.push(change);
+    }
+    assert!(matches!(store.set_disabled(alice, true).await, Err(StoreError::Busy)));
+    go.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    for change in waiting {
+        change.await.unwrap();
+    }
+}
+
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 #[tokio::test]
@@ -166,7 +242,8 @@ async fn a_damaged_export_is_made_anew_if_the_store_knows_all() {
     assert!(matches!(&error, StoreError::Damaged { path, .. } if *path == log), "{error}");
 }
 
-fn add_notes(raw: &mut Raw) -> Result<(), String> {
+/// A step that needs every record to have what schema 1 had.
+fn rename_field(raw: &mut Raw) -> Result<(), String> {
     for (key, value) in &mut raw.records {
         if key.starts_with("group/") {
             value["name"] = json!(value.get("called").cloned().ok_or("no name")?);
@@ -184,7 +261,7 @@ async fn an_older_schema_is_migrated_and_a_newer_refused() {
         records: [("group/1".into(), json!({"id": 1, "called": "team", "members": []}))].into(),
     };
     Disk::open(dir.path(), 1 << 20).unwrap().replace(&old).unwrap();
-    let two = Schema { version: 2, migrations: &[add_notes] };
+    let two = Schema { version: 2, migrations: &[rename_field] };
     for _ in 0..2 {
         let opened = schema::open(dir.path(), 1 << 20, &two).unwrap();
         assert_eq!((opened.tables.groups.len(), opened.files.n), (1, 7));
@@ -193,7 +270,7 @@ async fn an_older_schema_is_migrated_and_a_newer_refused() {
     assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
     assert!(error.to_string().contains("later Mandate"));
 
-    let failing = Schema { version: 3, migrations: &[add_notes, |_| Err("not like this".into())] };
+    let failing = Schema { version: 3, migrations: &[rename_field, |_| Err("not like this".into())] };
     let error = schema::open(dir.path(), 1 << 20, &failing).err().unwrap();
     assert!(error.to_string().contains("from schema 2 to 3: not like this"), "{error}");
 }

@@ -48,12 +48,12 @@ struct Head {
 }
 
 impl Chain {
-    pub fn new(key: hmac::Key) -> Self {
+    pub(super) fn new(key: hmac::Key) -> Self {
         Self { key, seq: 0, prev: String::new() }
     }
 
     /// The next line.
-    pub fn add(&mut self, event: &Event, at: &str) -> Result<Vec<u8>, serde_json::Error> {
+    pub(super) fn add(&mut self, event: &Event, at: &str) -> Result<Vec<u8>, serde_json::Error> {
         let line = Line { seq: self.seq + 1, at, prev: &self.prev, event };
         let mut text = serde_json::to_string(&line)?;
         text.pop();
@@ -65,7 +65,7 @@ impl Chain {
     }
 
     /// Goes on over a line that was read, if it is the next one.
-    pub fn follow(&mut self, line: &[u8]) -> Result<(), &'static str> {
+    pub(super) fn follow(&mut self, line: &[u8]) -> Result<(), &'static str> {
         let head = self.check(line)?;
         if head.seq != self.seq + 1 {
             return Err("a line before it is missing");
@@ -109,7 +109,7 @@ pub(super) struct File {
 
 impl File {
     /// Opens or makes the file; gives back how many octets of an unfinished line it cut off.
-    pub fn open(path: &Path, key: hmac::Key) -> Result<(Self, u64), JournalError> {
+    pub(super) fn open(path: &Path, key: hmac::Key) -> Result<(Self, u64), JournalError> {
         let fault = |error| JournalError::Io { path: path.to_owned(), error };
         let options = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
         let mut file = options().map_err(fault)?;
@@ -133,7 +133,7 @@ impl File {
     }
 
     /// Appends the lines as one write: all of them or none. Not yet synced.
-    pub fn append(&mut self, events: &[Event], at: &str) -> Result<Vec<u64>, JournalError> {
+    pub(super) fn append(&mut self, events: &[Event], at: &str) -> Result<Vec<u64>, JournalError> {
         let mut chain = self.chain.clone();
         let (mut octets, mut seqs) = (Vec::new(), Vec::with_capacity(events.len()));
         for event in events {
@@ -151,7 +151,7 @@ impl File {
         Ok(seqs)
     }
 
-    pub fn sync(&self) -> Result<(), JournalError> {
+    pub(super) fn sync(&self) -> Result<(), JournalError> {
         self.file.sync_data().map_err(|error| self.fault(error))
     }
 

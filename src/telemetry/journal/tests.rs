@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Durability, Journal, JournalError, Seq, verify};
 use crate::telemetry::event::{Act, Actor, Event, Outcome, Service, SessionId};
@@ -175,4 +176,34 @@ async fn many_callers_share_a_sync_and_keep_their_numbers() {
     seqs.sort_unstable();
     assert_eq!(seqs, (2..=501).collect::<Vec<u64>>());
     assert_eq!(verify(&path, &key()).unwrap(), Seq(501));
+}
+
+#[tokio::test]
+async fn counts_become_lines_by_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let journal = Journal::open_counting(&path, &key(), Duration::from_millis(30)).unwrap();
+    let refused =
+        || Counted::Refused { user: UserId(1), mailbox: MailboxId(1), verb: "MOVE", why: "no right" };
+    let lines =
+        || fs::read_to_string(&path).unwrap().matches("\"event\":\"counted\",\"what\":\"refused\"").count();
+    for so_far in 0..3 {
+        journal.count(refused());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while lines() == so_far {
+            assert!(Instant::now() < deadline, "no line came");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    assert_eq!(verify(&path, &key()).unwrap(), Seq(4));
+}
+
+#[test]
+fn a_fingerprint_needs_the_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = |name: &str, key: Secret| Journal::open(&dir.path().join(name), &key).unwrap();
+    let (one, same, other) = (journal("a", key()), journal("b", key()), journal("c", Secret::new([2; 32])));
+    assert_eq!(one.fingerprint(b"<1@example.org>"), same.fingerprint(b"<1@example.org>"));
+    assert_ne!(one.fingerprint(b"<1@example.org>"), one.fingerprint(b"<2@example.org>"));
+    assert_ne!(one.fingerprint(b"<1@example.org>"), other.fingerprint(b"<1@example.org>"));
 }

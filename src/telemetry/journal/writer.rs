@@ -14,7 +14,7 @@ use crate::telemetry::tally::Tally;
 /// How long a [`Durability::Grouped`] line may stay unsynced (invariant 12).
 const GROUP: Duration = Duration::from_millis(50);
 /// How often counts become lines (invariant 12).
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 /// Lines that share one write.
 const MAX_BATCH: usize = 256;
 
@@ -30,23 +30,24 @@ pub(super) struct Writer {
     tally: Arc<Mutex<Tally>>,
     /// When what is written must be synced.
     sync_by: Option<Instant>,
+    tally_every: Duration,
     tally_by: Instant,
 }
 
 impl Writer {
-    pub fn new(file: File, tally: Arc<Mutex<Tally>>) -> Self {
-        Self { file, tally, sync_by: None, tally_by: Instant::now() + MINUTE }
+    pub(super) fn new(file: File, tally: Arc<Mutex<Tally>>, tally_every: Duration) -> Self {
+        Self { file, tally, sync_by: None, tally_every, tally_by: Instant::now() + tally_every }
     }
 
     /// Writes and syncs the first line.
-    pub fn start(&mut self, event: Event) -> Result<(), JournalError> {
+    pub(super) fn start(&mut self, event: Event) -> Result<(), JournalError> {
         self.file.append(&[event], &stamp(now()))?;
         self.file.sync()
     }
 
     /// Until closed, all handles are gone, or a sync fails: then the queue goes with the
     /// thread, and every caller learns that there is no record.
-    pub fn run(mut self, queue: &Receiver<Job>) {
+    pub(super) fn run(mut self, queue: &Receiver<Job>) {
         loop {
             let by = self.sync_by.map_or(self.tally_by, |by| by.min(self.tally_by));
             let mut jobs = match queue.recv_timeout(by.saturating_duration_since(Instant::now())) {
@@ -128,7 +129,7 @@ impl Writer {
     }
 
     fn write_tally(&mut self) -> Result<(), JournalError> {
-        self.tally_by = Instant::now() + MINUTE;
+        self.tally_by = Instant::now() + self.tally_every;
         let counts = self.tally.lock().unwrap_or_else(PoisonError::into_inner).take();
         let event = |(what, key, count): (_, _, crate::telemetry::tally::Count)| Event::Tally {
             what,

@@ -7,9 +7,6 @@
 
 mod shelf;
 mod slots;
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashMap;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -276,3 +273,6 @@ impl<H: Host> DerefMut for Lease<H> {
         self.link.as_mut().expect("a lease holds its connection")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn odd_lines_do_not_break_it() {
-        for odd in ["SIZE 99999999999999999999999999", "AUTH", "AUTH=PLAIN", "", " ", "SIZE x", "8BITMIME\u{e9}"] {
+        for odd in
+            ["SIZE 99999999999999999999999999", "AUTH", "AUTH=PLAIN", "", " ", "SIZE x", "8BITMIME\u{e9}"]
+        {
             let text = format!("250-mx.example.org\r\n250-{odd}\r\n250 DSN\r\n");
             let seen = extensions(&text);
             assert!(seen.is_none_or(|seen| seen.dsn), "{odd:?} {seen:?}");

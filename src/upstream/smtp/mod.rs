@@ -4,9 +4,6 @@
 
 mod auth;
 mod extensions;
-#[cfg(test)]
-mod tests;
-
 use std::future::Future;
 use std::time::Duration;
 
@@ -120,7 +117,8 @@ impl SmtpConnection {
         self.line(format!("EHLO {name}").as_bytes()).await?;
         let reply = self.reply_by(deadline, "EHLO").await?;
         expect(&reply, 250)?;
-        self.extensions = Extensions::of(&reply).ok_or(ConnectError::Protocol("the reply to EHLO is none"))?;
+        self.extensions =
+            Extensions::of(&reply).ok_or(ConnectError::Protocol("the reply to EHLO is none"))?;
         Ok(())
     }
 
@@ -165,3 +163,6 @@ fn words(reply: &Reply) -> String {
     let text = reply.lines().next().map(String::from_utf8_lossy).unwrap_or_default();
     format!("{} {text}", reply.code())
 }
+
+#[cfg(test)]
+mod tests;

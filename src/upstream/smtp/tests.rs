@@ -6,8 +6,7 @@ use crate::upstream::error::ConnectError;
 use crate::upstream::testing;
 
 fn login(authzid: Option<&str>, password: &str) -> Option<(Account, Secret)> {
-    let account =
-        Account { authcid: "support@example.org".to_owned(), authzid: authzid.map(str::to_owned) };
+    let account = Account { authcid: "support@example.org".to_owned(), authzid: authzid.map(str::to_owned) };
     Some((account, Secret::new(password)))
 }
 

@@ -15,139 +15,22 @@
 //! framer.begin_next();
 //! ```
 
-use std::fmt;
+mod event;
+mod limits;
+mod spelling;
+mod wiped;
 
-use memchr::{memchr, memchr2, memrchr};
-use zeroize::Zeroize;
+use memchr::{memchr, memchr2};
 
 use super::Tag;
+use spelling::{after_quotes, announcement};
+use wiped::Wiped;
 
-/// Longest answer to a `+` of AUTHENTICATE, in octets before CRLF (RFC 4959 §3 leaves it
-/// open; Dovecot's limit is 8,192 of base64, OAuth tokens with groups reach 10,000).
-pub const MAX_SASL_LINE: usize = 12_288;
-
-/// Longest line where only `DONE` can come (RFC 2177).
-pub const MAX_DONE_LINE: usize = 64;
-
-/// Largest literal that a client may send without waiting (LITERAL-, RFC 7888 §5).
-pub const MAX_NON_SYNC: u64 = 4_096;
+pub use event::{Announced, Event, Fault, Recovery};
+pub use limits::{Limits, MAX_DONE_LINE, MAX_NON_SYNC, MAX_SASL_LINE};
 
 /// Buffer capacity that a session keeps between commands; most commands are under 200 octets.
 const KEEP: usize = 4_096;
-
-/// How large a command may get; see [`Limits::before_login`] and [`Limits::after_login`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// Octets of a command without its literals.
-    pub line: usize,
-    /// Octets of one argument literal; messages are not arguments.
-    pub literal: u64,
-    /// Argument literals in one command (CVE-2024-34055 was thousands of them).
-    pub literals: usize,
-    /// Octets of all argument literals of one command.
-    pub literal_total: u64,
-}
-
-impl Limits {
-    /// A stranger: enough for LOGIN with literals, AUTHENTICATE with a token, and ID.
-    pub const fn before_login() -> Self {
-        Self { line: 8_192, literal: 1_024, literals: 8, literal_total: 4_096 }
-    }
-
-    /// A user: enough for a FETCH of scattered UIDs and a SEARCH in many words.
-    pub const fn after_login() -> Self {
-        Self { line: 65_536, literal: 65_536, literals: 32, literal_total: 65_536 }
-    }
-}
-
-/// A literal that the client announced and did not send yet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Announced {
-    /// Octets; at most 2⁶³ − 1.
-    pub size: u64,
-    /// The client waits for `+` (RFC 3501 §4.3); otherwise the octets follow anyway.
-    pub synchronising: bool,
-}
-
-/// What [`Framer::push`] came upon.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Event {
-    /// [`Framer::line`] is a whole command.
-    Line,
-    /// [`Framer::line`] ends in an announcement: [`Framer::accept_literal`],
-    /// [`Framer::skip_literal`] or, for a synchronising one, [`Framer::begin_next`].
-    Literal(Announced),
-    /// The command is poisoned; nothing of it may be carried out.
-    Fault(Fault),
-}
-
-/// Why a command is poisoned.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
-    BareLf,
-    BareCr,
-    Nul,
-    /// A quoted string that the end of the line cuts off.
-    OpenQuote,
-    /// `{05}`, `{-1}`, `{1 }`, `~{5}` and the like.
-    Announcement,
-    LineTooLong,
-    /// Over [`Limits::literal`], [`Limits::literal_total`] or [`MAX_NON_SYNC`].
-    LiteralTooLong(Announced),
-    TooManyLiterals(Announced),
-    /// Something other than CRLF after a message or a dropped literal.
-    AfterLiteral,
-}
-
-/// Where the conversation may go on after a [`Fault`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Recovery {
-    /// Tagged BAD or NO instead of `+`, then [`Framer::begin_next`]: the client sends nothing more of it.
-    Next,
-    /// The client sends this many octets whatever we answer: drop them and call
-    /// [`Framer::skip_literal`], or close.
-    Drain(u64),
-    /// Nobody can say where the next command begins: BAD, then close.
-    Close,
-}
-
-impl Fault {
-    pub fn recovery(self) -> Recovery {
-        match self {
-            Self::LiteralTooLong(announced) | Self::TooManyLiterals(announced) => {
-                if announced.synchronising {
-                    Recovery::Next
-                } else {
-                    Recovery::Drain(announced.size)
-                }
-            }
-            Self::BareLf
-            | Self::BareCr
-            | Self::Nul
-            | Self::OpenQuote
-            | Self::Announcement
-            | Self::LineTooLong
-            | Self::AfterLiteral => Recovery::Close,
-        }
-    }
-}
-
-/// For the text of the BAD.
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BareLf => "A line must end in CR and LF",
-            Self::BareCr => "CR must be followed by LF",
-            Self::Nul => "NUL is not allowed",
-            Self::OpenQuote => "A quoted string must end on its line",
-            Self::Announcement => "This is not how a literal is announced",
-            Self::LineTooLong => "The command is too long",
-            Self::LiteralTooLong(_) => "The literal is too long",
-            Self::TooManyLiterals(_) => "The command has too many literals",
-            Self::AfterLiteral => "Nothing may follow the literal",
-        })
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -376,79 +259,5 @@ impl Framer {
     }
 }
 
-/// What follows the last quoted string of a line.
-fn after_quotes(body: &[u8]) -> Result<&[u8], Fault> {
-    let mut rest = body;
-    while let Some(open) = memchr(b'"', rest) {
-        rest = &rest[open + 1..];
-        loop {
-            let at = memchr2(b'"', b'\\', rest).ok_or(Fault::OpenQuote)?;
-            let escape = rest[at] == b'\\';
-            rest = rest.get(at + 1 + usize::from(escape)..).ok_or(Fault::OpenQuote)?;
-            if !escape {
-                break;
-            }
-        }
-    }
-    Ok(rest)
-}
-
-/// The literal announced at the end of a line, in its one spelling: `{n}` or `{n+}`
-/// (RFC 3501 §4.3, RFC 7888 §4), no leading zero, no literal8 (RFC 3516).
-fn announcement(text: &[u8]) -> Result<Option<Announced>, Fault> {
-    let Some(text) = text.strip_suffix(b"}") else { return Ok(None) };
-    // `}` alone may end an atom.
-    let Some(open) = memrchr(b'{', text) else { return Ok(None) };
-    let (before, inner) = (&text[..open], &text[open + 1..]);
-    let (digits, synchronising) = match inner.strip_suffix(b"+") {
-        Some(digits) => (digits, false),
-        None => (inner, true),
-    };
-    let canonical =
-        digits == b"0" || (!digits.is_empty() && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit));
-    if !canonical || before.ends_with(b"~") {
-        return Err(Fault::Announcement);
-    }
-    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<i64>().ok());
-    let size = number.and_then(|n| u64::try_from(n).ok()).ok_or(Fault::Announcement)?;
-    Ok(Some(Announced { size, synchronising }))
-}
-
-/// Octets that are overwritten before their memory is given back.
-#[derive(Default)]
-struct Wiped(Vec<u8>);
-
-impl Wiped {
-    fn extend(&mut self, octets: &[u8]) {
-        let needed = self.0.len() + octets.len();
-        if needed > self.0.capacity() {
-            // `Vec` would move and leave the old octets behind.
-            let mut larger = Vec::with_capacity(needed.next_power_of_two().max(256));
-            larger.extend_from_slice(&self.0);
-            self.0.zeroize();
-            self.0 = larger;
-        }
-        self.0.extend_from_slice(octets);
-    }
-
-    fn clear(&mut self) {
-        self.0.as_mut_slice().zeroize();
-        self.0.clear();
-    }
-}
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
-impl fmt::Debug for Wiped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} octets", self.0.len())
-    }
-}
-
 #[cfg(test)]
-#[path = "frame_tests.rs"]
 mod tests;

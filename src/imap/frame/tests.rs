@@ -227,7 +227,7 @@ fn the_tag_of_a_poisoned_command_is_known() {
 #[test]
 fn an_idle_framer_holds_no_large_buffer() {
     let mut framer = Framer::new(Limits::after_login());
-    framer.push(&[&[b'x'; 60_000][..], b"\r\n"].concat());
+    framer.push(&[vec![b'x'; 60_000], b"\r\n".to_vec()].concat());
     framer.begin_next();
     assert_eq!(framer.buffer.0.capacity(), 0);
     framer.push(b"a NOOP\r\n");

@@ -1,0 +1,171 @@
+//! Answers, as people read them.
+
+use jiff::tz::TimeZone;
+
+use super::table::{clean, render};
+use super::time;
+use crate::admin::{
+    Answer, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, Status, UserRow,
+    Verdict,
+};
+
+/// The answer as text for standard output; a failure has none.
+pub(super) fn text(answer: &Answer) -> String {
+    match answer {
+        Answer::Done(sentences) => lines(sentences),
+        Answer::Failed(_) => String::new(),
+        Answer::Users(rows) => users(rows),
+        Answer::Groups(rows) => groups(rows),
+        Answer::Mailboxes(rows) => mailboxes(rows),
+        Answer::Mailbox(detail) => mailbox(detail),
+        Answer::Folders(table) => folders(table),
+        Answer::Grants(rows) => grants(rows),
+        Answer::Explained(explained) => explanation(explained),
+        Answer::Export(lines) => lines.clone(),
+        Answer::Status(status) => status_text(status),
+    }
+}
+
+fn lines(sentences: &[String]) -> String {
+    sentences.iter().map(|sentence| format!("{}\n", clean(sentence))).collect()
+}
+
+fn users(rows: &[UserRow]) -> String {
+    let row = |user: &UserRow| {
+        let state = if user.disabled { "disabled" } else { "enabled" };
+        vec![
+            user.login.clone(),
+            state.into(),
+            user.display.clone(),
+            user.addresses.join(" "),
+            user.groups.join(" "),
+        ]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    render(&["LOGIN", "STATE", "NAME", "ADDRESSES", "GROUPS"], &rows)
+}
+
+fn groups(rows: &[GroupRow]) -> String {
+    let rows: Vec<_> = rows.iter().map(|group| vec![group.name.clone(), group.members.join(" ")]).collect();
+    render(&["GROUP", "MEMBERS"], &rows)
+}
+
+fn mailboxes(rows: &[MailboxRow]) -> String {
+    let row = |mailbox: &MailboxRow| {
+        vec![
+            mailbox.short.clone(),
+            mailbox.address.clone(),
+            or_dash(mailbox.owner.as_deref()),
+            mailbox.imap.clone(),
+            or_dash(mailbox.submission.as_deref()),
+            mailbox.grants.to_string(),
+        ]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    render(&["MAILBOX", "ADDRESS", "OWNER", "IMAP", "SUBMISSION", "GRANTS"], &rows)
+}
+
+fn mailbox(detail: &MailboxDetail) -> String {
+    let facts = [
+        ("mailbox", detail.short.clone()),
+        ("address", detail.address.clone()),
+        ("aliases", or_dash(Some(detail.aliases.join(" ").as_str()))),
+        ("display name", or_dash(Some(detail.display.as_str()))),
+        ("owner", or_dash(detail.owner.as_deref())),
+        ("imap", detail.imap.clone()),
+        ("submission", or_dash(detail.submission.as_deref())),
+        ("connections", format!("{} at most", detail.max_connections)),
+    ];
+    let mut text: String =
+        facts.iter().map(|(name, value)| format!("{name:<14}{}\n", clean(value))).collect();
+    text.push('\n');
+    text.push_str(&folders(&detail.folders));
+    text.push('\n');
+    text.push_str(&grants(&detail.grants));
+    text
+}
+
+fn folders(table: &FolderTable) -> String {
+    let row = |folder: &crate::admin::FolderRow| {
+        vec![folder.folder.clone(), folder.class.to_string(), folder.reason.clone()]
+    };
+    let rows: Vec<_> = table.folders.iter().map(row).collect();
+    let mut text = render(&["FOLDER", "CLASS", "BECAUSE OF"], &rows);
+    if !table.notes.is_empty() {
+        text.push('\n');
+        text.push_str(&lines(&table.notes));
+    }
+    text
+}
+
+fn grants(rows: &[GrantRow]) -> String {
+    let zone = TimeZone::system();
+    let when = |at: Option<_>| at.map_or_else(|| "-".into(), |at| time::show(at, &zone));
+    let row = |grant: &GrantRow| {
+        vec![
+            grant.holder.clone(),
+            grant.mailbox.clone(),
+            grant.role.clone(),
+            grant.state.clone(),
+            when(grant.from),
+            when(grant.until),
+            format!("{} {}", grant.granted_by, when(Some(grant.granted_at))),
+            grant.note.clone(),
+        ]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    render(&["HOLDER", "MAILBOX", "ROLE", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
+}
+
+fn explanation(explained: &Explained) -> String {
+    let mut text = lines(&explained.summary);
+    if explained.cases.is_empty() {
+        return text;
+    }
+    let verdict = |verdict| match verdict {
+        Verdict::Yes => "yes",
+        Verdict::Partly => "partly",
+        Verdict::No => "no",
+    };
+    let row = |case: &crate::admin::Case| {
+        vec![case.place.clone(), case.action.clone(), verdict(case.verdict).into(), case.why.clone()]
+    };
+    let rows: Vec<_> = explained.cases.iter().map(row).collect();
+    text.push('\n');
+    text.push_str(&render(&["FOLDER", "ACTION", "MAY", "WHY"], &rows));
+    text
+}
+
+fn status_text(status: &Status) -> String {
+    let mut text = format!("mandate {}\n", clean(&status.version));
+    match status.started {
+        Some(at) => text.push_str(&format!("running since {}\n", time::show(at, &TimeZone::system()))),
+        None => text.push_str("not running\n"),
+    }
+    for (name, address) in &status.listening {
+        text.push_str(&format!("{name} on {address}\n"));
+    }
+    text.push_str(&format!(
+        "{} users, {} groups, {} mailboxes, {} grants\n",
+        status.users, status.groups, status.mailboxes, status.grants
+    ));
+    for (heading, counts) in
+        [("SESSIONS", &status.sessions), ("CONNECTIONS", &status.pools), ("COUNTER", &status.counters)]
+    {
+        if !counts.is_empty() {
+            let row = |count: &Count| vec![count.name.clone(), count.count.to_string()];
+            let rows: Vec<_> = counts.iter().map(row).collect();
+            text.push('\n');
+            text.push_str(&render(&[heading, ""], &rows));
+        }
+    }
+    if !status.warnings.is_empty() {
+        text.push('\n');
+        text.push_str(&lines(&status.warnings));
+    }
+    text
+}
+
+fn or_dash(text: Option<&str>) -> String {
+    text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned()
+}

@@ -1,0 +1,200 @@
+//! APPEND: the head is decided before the message is asked for; the message streams.
+
+use super::ended::Ended;
+use super::exchange::{Answer, Found, Stop};
+use super::session::Session;
+use super::watch::Waiting;
+use crate::imap::action::{Ask, ask};
+use crate::imap::command::{Command, Tag, Tagged};
+use crate::imap::frame::Announced;
+use crate::imap::reply::{self, Outcome};
+use crate::imap::response::Condition;
+use crate::policy::{Fact, Facts, Next, Permit, Rights, Step};
+use crate::types::UidSet;
+use crate::upstream::EnabledSet;
+
+impl Session {
+    /// An APPEND whose message the client has announced.
+    pub(super) async fn append(&mut self, tagged: Tagged, announced: Announced) -> Result<(), Ended> {
+        let Tagged { tag, command } = tagged;
+        self.take_in_changes()?;
+        self.look_at_folders(&command).await;
+        let permit = match ask(&command, &self.view()) {
+            Ask::Act(action) => match self.decide(&action)? {
+                Ok(permit) => permit,
+                Err(denial) => {
+                    self.drop_message(announced).await?;
+                    return self.deny(&tag, &command, &denial).await;
+                }
+            },
+            Ask::NoTarget { parent } => {
+                let code = self.try_create(parent);
+                self.drop_message(announced).await?;
+                return self.not_found(&tag, &command, code).await;
+            }
+            Ask::NotFound | Ask::Answer | Ask::WrongState => {
+                self.drop_message(announced).await?;
+                return self.not_found(&tag, &command, None).await;
+            }
+        };
+        if announced.size > self.append_limit() {
+            self.drop_message(announced).await?;
+            let text = format!("A message may have at most {} octets", self.append_limit());
+            reply::tagged(self.client.wire.out(), &tag, Outcome::No, "TOOBIG", &text);
+            return Ok(());
+        }
+        let stored = self.store_message(&tag, &command, permit, announced).await;
+        stored?;
+        self.watch.append(None);
+        if self.selected.is_none() {
+            self.release().await;
+        }
+        Ok(())
+    }
+
+    async fn store_message(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        mut permit: Permit,
+        announced: Announced,
+    ) -> Result<(), Ended> {
+        // A refusal must come before the message, also where the connection is missing.
+        if !self.lease(tag, EnabledSet::Plain).await? {
+            let answer = std::mem::take(self.client.wire.out());
+            self.drop_message(announced).await?;
+            self.client.wire.queue(&answer);
+            return Ok(());
+        }
+        let own = UidSet::new();
+        let facts = Facts { last: Fact::Start, effective: self.watch.effective(), own: &own, by_uid: false };
+        let Next::Run(step) = permit.next(&facts) else { return self.drop_message(announced).await };
+        self.watch.append(super::record::target(command).cloned());
+        let mut found = Found::default();
+        let sent = self.send_message(tag, command, &step, announced, &mut found).await;
+        let effective = self.watch.effective().clone();
+        if let Some(act) = super::record::act(&step, command, None) {
+            let outcome = super::record::outcome(&sent, &found);
+            self.recorder.change(&effective, act, outcome, &found).await?;
+        }
+        let answer = sent?;
+        if answer.is_ok() {
+            self.keep_drafts(&step, command, &found).await;
+        }
+        self.finish(tag, command, &super::run::Done { condition: answer.condition, code: answer.code });
+        Ok(())
+    }
+
+    /// Head up, `+` from upstream, `+` to the client, octets through, CRLF, answer.
+    async fn send_message(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        step: &Step,
+        announced: Announced,
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
+        let refused = |code: &str| Answer { condition: Condition::No, code: Some(code.to_owned()) };
+        let Some((outgoing, ours)) = self.write(step, command) else {
+            self.drop_message(announced).await?;
+            return Ok(refused("CANNOT"));
+        };
+        let manner = self.manner(step, command);
+        let mut exchange = self.exchanging(tag, manner)?;
+        for part in &outgoing.parts {
+            exchange.send(part).await?;
+            if let Stop::Tagged(answer) = exchange.read(&ours, found).await? {
+                self.drop_message(announced).await?;
+                return Ok(answer);
+            }
+        }
+        if announced.synchronising {
+            reply::continuation(self.client.wire.out(), "OK");
+        }
+        self.client.take_literal();
+        if let Err(nul) = self.stream(announced.size).await? {
+            return self.cut(nul).await;
+        }
+        let end = self.client.end_of_literal();
+        let ended = self.watch.unless_lost(Waiting::Rest, end).await;
+        if let Err(ended) = ended.and_then(|ended| ended) {
+            self.lease = None;
+            return Err(ended);
+        }
+        let mut exchange = self.exchanging(tag, manner)?;
+        exchange.send(b"\r\n").await?;
+        match exchange.read(&ours, found).await? {
+            Stop::Tagged(answer) => Ok(answer),
+            Stop::Continue | Stop::Dry => Err(Ended::UpstreamUnparseable),
+        }
+    }
+
+    /// Moves the message's octets, as they come and go: nothing is kept. `Err` counts what of
+    /// the message is still to come after a NUL, which no message may have (RFC 3501 §9, CHAR8).
+    async fn stream(&mut self, size: u64) -> Result<Result<(), u64>, Ended> {
+        let mut left = size;
+        while left > 0 {
+            if self.client.wire.buffered().is_empty() {
+                let fill = self.client.fill();
+                self.watch.unless_lost(Waiting::Rest, fill).await.and_then(|filled| filled).inspect_err(
+                    |_| {
+                        // Cut off in the middle of a literal: upstream must not take it for whole.
+                        self.lease = None;
+                    },
+                )?;
+            }
+            let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
+            let octets = self.client.wire.buffered();
+            let take = usize::try_from(left).map_or(octets.len(), |left| left.min(octets.len()));
+            if memchr::memchr(0, &octets[..take]).is_some() {
+                return Ok(Err(left));
+            }
+            let up = &mut lease.wire;
+            let wrote = self.watch.unless_lost(Waiting::Upstream, up.write_some(&octets[..take])).await;
+            match wrote {
+                Ok(Ok(taken)) => {
+                    self.client.wire.consume(taken);
+                    left -= taken as u64;
+                }
+                Ok(Err(_)) => return Err(Ended::UpstreamGone),
+                Err(ended) => {
+                    self.lease = None;
+                    return Err(ended);
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// A message that may not be stored was half-way up: upstream's connection is cut, so that
+    /// it forgets it, and the client hears why.
+    async fn cut(&mut self, left: u64) -> Result<Answer, Ended> {
+        self.lease = None;
+        let skip = self.client.skip(left);
+        self.watch.unless_lost(Waiting::Rest, skip).await??;
+        let end = self.client.end_of_literal();
+        self.watch.unless_lost(Waiting::Rest, end).await??;
+        if self.selected.is_some() {
+            // The open folder went with the connection.
+            return Err(Ended::UpstreamGone);
+        }
+        Ok(Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) })
+    }
+
+    async fn drop_message(&mut self, announced: Announced) -> Result<(), Ended> {
+        let dropped = self.client.drop_literal(announced);
+        self.watch.unless_lost(Waiting::Rest, dropped).await?
+    }
+
+    pub(super) fn try_create(&self, parent: Option<crate::policy::FolderClass>) -> Option<&'static str> {
+        let effective = self.watch.effective();
+        let held = parent.map_or(effective.rights_on_root(), |class| effective.rights_on(class));
+        held.has(Rights::CREATE).then_some("TRYCREATE")
+    }
+
+    /// Ours, or upstream's if that is smaller (RFC 7889).
+    pub(super) fn append_limit(&self) -> u64 {
+        let ours = self.services.settings.append_limit;
+        self.folders.capabilities.append_limit().unwrap_or(ours).min(ours)
+    }
+}

@@ -1,0 +1,238 @@
+//! Folders as a whole: STATUS, CREATE, DELETE, RENAME; and the flags of copies in another folder.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ended::Ended;
+use super::exchange::Answer;
+use super::session::Session;
+use super::watch::Waiting;
+use crate::imap::action::Scene as _;
+use crate::imap::command::{Command, FolderArg, StatusItem, Tag};
+use crate::imap::filter;
+use crate::imap::reply::{self, Outcome};
+use crate::imap::response::{Condition, StatusData};
+use crate::imap::writer;
+use crate::policy::{FolderClass, Permit, Step};
+use crate::store::Pin;
+use crate::types::{FolderName, Separator};
+use crate::upstream::EnabledSet;
+
+/// Longest wait for the folders after a change to them; the answer is given anyway.
+const REFRESH: Duration = Duration::from_secs(10);
+
+impl Session {
+    /// STATUS: values that all users of the mailbox share for a moment.
+    pub(super) async fn status(
+        &mut self,
+        tag: &Tag,
+        folder: &FolderArg,
+        items: &[StatusItem],
+    ) -> Result<(), Ended> {
+        let entry = folder.as_ref().ok().and_then(|name| self.folders.inventory.find(name));
+        let Some(entry) = entry else {
+            self.unavailable(tag);
+            return Ok(());
+        };
+        self.condstore |=
+            items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
+        let (wire, client) = (entry.wire.clone(), entry.name.to_wire());
+        let Some(data) = self.status_values(&wire, items).await? else {
+            self.unavailable(tag);
+            return Ok(());
+        };
+        let out = self.client.wire.out();
+        filter::status_line(out, client.as_bytes(), items, &data);
+        reply::tagged(out, tag, Outcome::Ok, "", "STATUS completed");
+        Ok(())
+    }
+
+    /// The values of one folder; APPENDLIMIT is ours. `None` if upstream does not tell.
+    pub(super) async fn status_values(
+        &mut self,
+        wire: &[u8],
+        items: &[StatusItem],
+    ) -> Result<Option<StatusData>, Ended> {
+        let asked: Vec<_> = items.iter().copied().filter(|item| *item != StatusItem::AppendLimit).collect();
+        let mut values = Vec::new();
+        if !asked.is_empty() {
+            let told = self.catalogue.status(wire, &asked);
+            match self.watch.unless_lost(Waiting::Upstream, told).await? {
+                Some(told) => values = told,
+                None => return Ok(None),
+            }
+        }
+        if items.contains(&StatusItem::AppendLimit) {
+            values.push((StatusItem::AppendLimit, self.append_limit()));
+        }
+        Ok(Some(StatusData { name: wire.to_vec(), items: values }))
+    }
+
+    /// CREATE, DELETE and RENAME, on whatever connection the session has or gets.
+    pub(super) async fn change_folders(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        permit: Permit,
+    ) -> Result<(), Ended> {
+        if let Some(new) = new_name(command)
+            && let Some(why) = self.name_taken(new, command)
+        {
+            reply::tagged(self.client.wire.out(), tag, Outcome::No, "ALREADYEXISTS", why);
+            return Ok(());
+        }
+        if let Command::Delete(Ok(name)) = command
+            && self.selected.as_ref().is_some_and(|selected| selected.name == *name)
+        {
+            self.leave().await?;
+        }
+        if !self.lease(tag, EnabledSet::Plain).await? {
+            return Ok(());
+        }
+        match self.steps(tag, command, permit).await? {
+            Ok(done) => {
+                if done.condition == Condition::Ok {
+                    self.folders_changed(command).await;
+                }
+                self.finish(tag, command, &done);
+            }
+            Err(denial) => self.deny(tag, command, &denial).await?,
+        }
+        if self.selected.is_none() {
+            self.release().await;
+        }
+        Ok(())
+    }
+
+    /// The new name must differ from every folder's, hidden ones too, by more than case or
+    /// Unicode form: hosts and people take such names for the same.
+    fn name_taken(&self, new: &FolderName, command: &Command) -> Option<&'static str> {
+        let key = new.look_alike_key();
+        let renamed = match command {
+            Command::Rename { from, .. } => from.as_ref().ok(),
+            _ => None,
+        };
+        let others = self.folders.inventory.entries().iter().filter(|entry| Some(&entry.name) != renamed);
+        let taken = others.into_iter().any(|entry| entry.name.look_alike_key() == key);
+        taken.then_some("A folder of this or a very similar name exists")
+    }
+
+    /// Pins move with a renamed folder; everybody sees the folders as they are now.
+    async fn folders_changed(&mut self, command: &Command) {
+        if let Command::Rename { from: Ok(from), to: Ok(to) } = command {
+            let (old, new) = (from.clone(), to.clone());
+            let moved = self
+                .services
+                .store
+                .update_mailbox(self.mailbox.id, move |mailbox| mailbox.move_pins(&old, &new));
+            if let Err(error) = moved.await {
+                tracing::error!(%error, "the pinned classes of a renamed folder cannot be moved");
+            }
+            self.rename_selected(from, to);
+        }
+        if let Command::Create { folder: Ok(folder), .. } = command {
+            self.pin_new(folder).await;
+        }
+        match self.catalogue.refresh(Instant::now() + REFRESH).await {
+            Ok(folders) => self.folders = folders,
+            Err(error) => tracing::warn!(%error, "folders cannot be listed after a change"),
+        }
+    }
+
+    /// Where something is hidden, unknown names are hidden too: a folder made through us is known.
+    async fn pin_new(&mut self, folder: &FolderName) {
+        let snapshot = self.services.store.snapshot();
+        if !snapshot.mailbox(self.mailbox.id).is_some_and(|mailbox| mailbox.hides()) {
+            return;
+        }
+        let class = self.view().class_above(folder).map_or(FolderClass::Ordinary, FolderClass::of_child);
+        let pin = Pin { folder: folder.clone(), uid_validity: None, class };
+        let pinned =
+            self.services.store.update_mailbox(self.mailbox.id, move |mailbox| mailbox.pins.push(pin));
+        if let Err(error) = pinned.await {
+            tracing::error!(%error, "a new folder cannot be pinned and stays hidden");
+        }
+    }
+
+    /// The open folder follows its own renaming, or that of a level above it.
+    fn rename_selected(&mut self, from: &FolderName, to: &FolderName) {
+        let separator = self.folders.inventory.separator;
+        let Some(selected) = self.selected.as_mut() else { return };
+        let Some(name) = renamed(&selected.name, from, to, separator) else { return };
+        selected.wire = name.to_wire().into_bytes();
+        selected.name = name.clone();
+        self.watch.select(Some(name));
+    }
+
+    /// Takes flags off copies in the target folder. The session's own connection has another
+    /// folder open, so this is done on the daemon's.
+    pub(super) async fn strip(&mut self, command: &Command, step: &Step) -> Result<Answer, Ended> {
+        let failed = Ok(Answer { condition: Condition::No, code: None });
+        let wire = super::record::target(command).and_then(|name| self.folders.inventory.find(name));
+        let (Some(wire), Ok(target)) =
+            (wire.map(|entry| entry.wire.clone()), self.services.target(self.mailbox.id))
+        else {
+            return failed;
+        };
+        let Ok(mut lease) = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH).await
+        else {
+            tracing::warn!("flags stay on copies: no upstream connection");
+            return failed;
+        };
+        let tags = [lease.tag(), lease.tag()];
+        let Some(commands) = writer::strip(step, &wire, [&tags[0], &tags[1]]) else { return failed };
+        lease.set_selected(true);
+        for (outgoing, tag) in commands.iter().zip(&tags) {
+            match lease.perform(outgoing, tag, Instant::now() + REFRESH).await {
+                Ok(answered) if answered.is_ok() => {}
+                Ok(_) | Err(_) => {
+                    tracing::warn!("flags stay on copies: the mail host refused");
+                    return failed;
+                }
+            }
+        }
+        lease.give_back().await;
+        Ok(Answer { condition: Condition::Ok, code: None })
+    }
+}
+
+/// The name that CREATE or RENAME makes.
+fn new_name(command: &Command) -> Option<&FolderName> {
+    match command {
+        Command::Create { folder, .. } => folder.as_ref().ok(),
+        Command::Rename { to, .. } => to.as_ref().ok(),
+        _ => None,
+    }
+}
+
+/// What a folder is called after `from` became `to`; `None` if it is neither that nor below it.
+fn renamed(
+    name: &FolderName,
+    from: &FolderName,
+    to: &FolderName,
+    separator: Separator,
+) -> Option<FolderName> {
+    if name == from {
+        return Some(to.clone());
+    }
+    if !name.is_below(from, separator) {
+        return None;
+    }
+    FolderName::parse(&format!("{to}{}", &name.as_str()[from.as_str().len()..]), separator).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::renamed;
+    use crate::types::FolderName;
+
+    #[test]
+    fn folders_below_are_renamed_along() {
+        let name = |text| FolderName::parse(text, Some('/')).unwrap();
+        let after = |text| renamed(&name(text), &name("A"), &name("B/C"), Some('/'));
+        assert_eq!(after("A"), Some(name("B/C")));
+        assert_eq!(after("A/x"), Some(name("B/C/x")));
+        assert_eq!(after("Ax"), None);
+    }
+}

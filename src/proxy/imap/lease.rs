@@ -1,0 +1,61 @@
+//! Getting an upstream connection for a session, and what the client hears if there is none.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ended::Ended;
+use super::session::Session;
+use super::watch::Waiting;
+use crate::imap::command::Tag;
+use crate::imap::reply::{self, Outcome};
+use crate::upstream::{EnabledSet, LeaseError};
+
+/// Longest time for a connection and a login upstream; clients give up after 30 to 60 s.
+const CONNECT: Duration = Duration::from_secs(20);
+
+impl Session {
+    /// Sees to it that the session has a connection. Answers the client with a temporary NO
+    /// and returns `false` if it cannot be had.
+    pub(super) async fn lease(&mut self, tag: &Tag, wanted: EnabledSet) -> Result<bool, Ended> {
+        if self.lease.is_some() {
+            return Ok(true);
+        }
+        let target = match self.services.target(self.mailbox.id) {
+            Ok(target) => target,
+            Err(error) => {
+                tracing::error!(%error, "the mailbox's credential cannot be used");
+                self.unavailable(tag);
+                return Ok(false);
+            }
+        };
+        let lease = self.services.pools.lease(&target, wanted, Instant::now() + CONNECT);
+        match Box::pin(self.watch.unless_lost(Waiting::Upstream, lease)).await? {
+            Ok(lease) => self.lease = Some(lease),
+            Err(error) => {
+                tracing::warn!(%error, "no upstream connection");
+                match error {
+                    LeaseError::Full => self.full(tag),
+                    LeaseError::Connect(_) | LeaseError::Command(_) => self.unavailable(tag),
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Upstream cannot be reached: temporary, and the session goes on.
+    pub(super) fn unavailable(&mut self, tag: &Tag) {
+        let text =
+            format!("The mail host of {} cannot be reached; please try again later", self.mailbox.address);
+        reply::tagged(self.client.wire.out(), tag, Outcome::No, "UNAVAILABLE", &text);
+    }
+
+    fn full(&mut self, tag: &Tag) {
+        let text = format!(
+            "Too many folders of {} are open at once; please close some, or ask your administrator to raise the limit",
+            self.mailbox.address
+        );
+        reply::tagged(self.client.wire.out(), tag, Outcome::No, "UNAVAILABLE", &text);
+    }
+}

@@ -1,0 +1,217 @@
+//! What we answer from what we hold: nothing of this goes upstream.
+
+use super::ended::Ended;
+use super::exchange::Found;
+use super::session::Session;
+use crate::imap::action::Scene as _;
+use crate::imap::command::{self, Command, FolderArg, StatusItem, Tag};
+use crate::imap::filter;
+use crate::imap::list::{View as Listing, Visible};
+use crate::imap::reply::{self, Outcome};
+use crate::policy::{Action, Decision, FolderClass, decide};
+use crate::proxy::clock;
+use crate::telemetry::{Act, Outcome as Came};
+use crate::types::FolderName;
+
+/// Why a command is answered NO.
+type Refusal = (&'static str, String);
+
+impl Session {
+    /// Answers a command that [`crate::imap::action::ask`] leaves to us.
+    pub(super) async fn answer(&mut self, tag: &Tag, command: Command) -> Result<(), Ended> {
+        let mut refused = None;
+        match &command {
+            Command::Noop => {}
+            Command::Capability => {
+                let list = self.capabilities();
+                reply::capability(self.client.wire.out(), &list);
+            }
+            Command::Logout => {
+                reply::bye(self.client.wire.out(), "", "Logging out");
+                reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", "LOGOUT completed");
+                return Err(Ended::LoggedOut);
+            }
+            Command::Id { client } => self.greet(client.as_deref()),
+            Command::Enable(names) => self.enable(names),
+            Command::Namespace => reply::namespace(self.client.wire.out(), self.folders.inventory.separator),
+            Command::List(list) => self.list(list).await?,
+            Command::Lsub { reference, pattern } => self.lsub(reference, pattern),
+            Command::Subscribe(folder) => refused = self.subscribe(&command, folder, true).await?,
+            Command::Unsubscribe(folder) => refused = self.subscribe(&command, folder, false).await?,
+            Command::MyRights(folder) => refused = self.my_rights(folder, None).err(),
+            Command::ListRights { folder, identifier } => {
+                refused = self.my_rights(folder, Some(identifier)).err();
+            }
+            Command::Idle => return self.idle_nowhere(tag).await,
+            Command::Login { .. }
+            | Command::Authenticate { .. }
+            | Command::Select(_)
+            | Command::Examine(_)
+            | Command::Create { .. }
+            | Command::Delete(_)
+            | Command::Rename { .. }
+            | Command::Status { .. }
+            | Command::Append(_)
+            | Command::GetAcl(_)
+            | Command::SetAcl(_)
+            | Command::DeleteAcl(_)
+            | Command::Check
+            | Command::Close
+            | Command::Unselect
+            | Command::Expunge
+            | Command::UidExpunge(_)
+            | Command::Search { .. }
+            | Command::Fetch { .. }
+            | Command::Store { .. }
+            | Command::Copy { .. }
+            | Command::Move { .. } => return self.client.wrong_state(tag, &command),
+        }
+        match refused {
+            None => {
+                let text = format!("{} completed", super::record::verb(&command));
+                reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", &text);
+            }
+            Some((code, text)) => reply::tagged(self.client.wire.out(), tag, Outcome::No, code, &text),
+        }
+        Ok(())
+    }
+
+    /// What we police of what upstream has (invariant 4).
+    pub(super) fn capabilities(&self) -> String {
+        self.folders.capabilities.for_client(self.services.settings.append_limit)
+    }
+
+    fn greet(&mut self, client: Option<&str>) {
+        if let Some(client) = client {
+            tracing::info!(client = %crate::telemetry::Quoted::new(client), "the client says what it is");
+        }
+        reply::id(self.client.wire.out());
+    }
+
+    /// ENABLE (RFC 5161): CONDSTORE, where upstream has it; everything else is not ours to enable.
+    fn enable(&mut self, names: &[String]) {
+        let wanted = names.iter().any(|name| name == "CONDSTORE");
+        let enabled = wanted && self.folders.capabilities.has_condstore();
+        self.condstore |= enabled;
+        reply::data(self.client.wire.out(), if enabled { "ENABLED CONDSTORE" } else { "ENABLED" });
+    }
+
+    async fn list(&mut self, list: &command::List) -> Result<(), Ended> {
+        let mut out = Vec::new();
+        let asked = self.with_listing(|listing, folders| {
+            let status = listing.list(list, &mut out);
+            status.into_iter().map(|at| folders[at].name.clone()).collect::<Vec<_>>()
+        });
+        self.client.wire.queue(&out);
+        self.list_status(asked, &list.ret.status).await
+    }
+
+    /// LIST-STATUS (RFC 5819): what upstream does not tell in time is left out, never invented.
+    async fn list_status(&mut self, folders: Vec<FolderName>, items: &[StatusItem]) -> Result<(), Ended> {
+        self.condstore |=
+            items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
+        let readable = |name: &FolderName| {
+            let class = self.watch.class_of(name);
+            let status = Action::Status(class);
+            matches!(decide(self.watch.effective(), &status, clock::now()), Decision::Permit(_))
+        };
+        let folders: Vec<_> = folders.into_iter().filter(readable).collect();
+        let wires: Vec<_> = folders
+            .iter()
+            .filter_map(|name| Some((self.folders.inventory.find(name)?.wire.clone(), name.to_wire())))
+            .collect();
+        for (wire, client) in wires {
+            if let Some(data) = self.status_values(&wire, items).await? {
+                filter::status_line(self.client.wire.out(), client.as_bytes(), items, &data);
+            }
+        }
+        Ok(())
+    }
+
+    fn lsub(&mut self, reference: &[u8], pattern: &[u8]) {
+        let mut out = Vec::new();
+        self.with_listing(|listing, _| listing.lsub(reference, pattern, &mut out));
+        self.client.wire.queue(&out);
+    }
+
+    /// The folders that this user sees, with their classes and this user's subscriptions.
+    fn with_listing<T>(&self, answer: impl FnOnce(&Listing<'_>, &[Visible<'_>]) -> T) -> T {
+        let view = self.view();
+        let effective = self.watch.effective();
+        let subscriptions = view.snapshot.subscriptions(effective.user, effective.mailbox);
+        let seen = self.folders.inventory.entries().iter().filter_map(|entry| view.entry(&entry.name));
+        let seen: Vec<_> = seen.map(|(entry, class)| (entry, class, entry.name.to_wire())).collect();
+        let folders: Vec<_> = seen
+            .iter()
+            .map(|(entry, class, wire)| Visible {
+                name: &entry.name,
+                wire: wire.as_bytes(),
+                special_use: class.special_use().filter(|_| is_pinned(&view, &entry.name)),
+                subscribed: subscriptions.is_subscribed(&entry.name),
+                selectable: entry.attributes.is_selectable(),
+            })
+            .collect();
+        answer(&Listing::new(&folders, self.folders.inventory.separator), &folders)
+    }
+
+    /// SUBSCRIBE and UNSUBSCRIBE: this user's, in our store, whether or not the folder exists.
+    async fn subscribe(
+        &mut self,
+        command: &Command,
+        folder: &FolderArg,
+        subscribed: bool,
+    ) -> Result<Option<Refusal>, Ended> {
+        let Ok(folder) = folder else { return Ok(Some(no_such_folder())) };
+        let effective = self.watch.effective().clone();
+        let (user, mailbox) = (effective.user, effective.mailbox);
+        let set = self.services.store.set_subscribed(user, mailbox, folder.clone(), subscribed);
+        if let Err(error) = set.await {
+            return Ok(Some(match error {
+                crate::store::StoreError::Refused(why) => ("LIMIT", why),
+                error => {
+                    tracing::error!(%error, "subscriptions cannot be stored");
+                    ("UNAVAILABLE", "This cannot be stored now; please try again later".to_owned())
+                }
+            }));
+        }
+        let verb = super::record::verb(command);
+        let act = Act { verb, right: "l".to_owned(), folder: Some(folder.clone()), ..Act::default() };
+        self.recorder.change(&effective, act, Came::Done, &Found::default()).await?;
+        Ok(None)
+    }
+
+    /// MYRIGHTS and LISTRIGHTS of one's own (RFC 4314 §3.7, §3.8), for any folder that is seen.
+    fn my_rights(&mut self, folder: &FolderArg, identifier: Option<&Vec<u8>>) -> Result<(), Refusal> {
+        let view = self.view();
+        let seen = folder.as_ref().ok().and_then(|name| view.entry(name));
+        let Some((entry, class)) = seen else { return Err(no_such_folder()) };
+        let rights = filter::shown_rights(self.watch.effective(), class);
+        let wire = entry.name.to_wire();
+        let effective = self.watch.effective().clone();
+        drop(view);
+        let out = self.client.wire.out();
+        match identifier {
+            None => reply::my_rights(out, wire.as_bytes(), rights),
+            Some(identifier) if identifier.eq_ignore_ascii_case(effective.login.as_str().as_bytes()) => {
+                reply::list_rights(out, wire.as_bytes(), identifier, rights);
+            }
+            Some(_) => {
+                let why = format!("Rights in {} are given and shown by its administrator", effective.address);
+                return Err(("NOPERM", why));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// SPECIAL-USE is told of the pinned folder itself, not of folders below that share its class:
+/// clients take the first they see.
+fn is_pinned(view: &super::scene::View<'_>, folder: &FolderName) -> bool {
+    let mailbox = view.snapshot.mailbox(view.mailbox);
+    mailbox.is_some_and(|mailbox| mailbox.pin(folder).is_some())
+        || view.class_of(folder) == Some(FolderClass::Inbox)
+}
+
+fn no_such_folder() -> Refusal {
+    ("NONEXISTENT", "There is no such folder".to_owned())
+}

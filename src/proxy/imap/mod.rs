@@ -1,0 +1,236 @@
+//! IMAP sessions in the account view: the client's account *is* one mailbox.
+//!
+//! [`serve`] logs a client in (`login`), resolves mailbox and rights, and runs the session
+//! (`session`): each command becomes an act (`imap::action`), is decided, and is carried out
+//! step by step (`run`), one upstream command and its answer at a time (`exchange`).
+//! `watch` ends it from outside; `record` writes the journal.
+
+mod append;
+mod client;
+mod ended;
+mod exchange;
+mod folders;
+mod idle;
+mod lease;
+mod local;
+mod login;
+mod open;
+mod record;
+mod run;
+mod scene;
+mod session;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout};
+
+use self::client::Client;
+use self::ended::Ended;
+use self::login::{LoggedIn, Stranger};
+use self::record::Recorder;
+use self::session::Session;
+use self::watch::Watch;
+use super::{Peer, Targets, clock};
+use crate::auth::{Authenticator, LoginSeparator};
+use crate::imap::reply::{self, Outcome};
+use crate::net::{Admission, Draining, PerKey, Wire};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{Counter, Counters, Durability, Event, Journal, Service};
+use crate::types::{MailboxId, UserId};
+use crate::upstream::{Catalogues, Pools, Target};
+
+/// `[imap]`: limits of IMAP sessions.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Largest message that APPEND takes, in octets. Default 52,428,800 (50 MiB), what mail
+    /// hosts commonly accept; the host's own APPENDLIMIT counts if it is smaller.
+    pub append_limit: u64,
+    /// Seconds from the connection to a login. Default 60.
+    pub login_seconds: u32,
+    /// Seconds without a command. Default 1,800, the least that RFC 3501 §5.4 allows.
+    pub autologout_seconds: u32,
+    /// Seconds without an octet of a literal that has begun. Default 300.
+    pub literal_seconds: u32,
+    /// Seconds without progress in writing to a client. Default 60: it holds a connection
+    /// that others may wait for.
+    pub write_seconds: u32,
+    /// Seconds without an octet from upstream while an answer is due. Default 300: SEARCH in
+    /// bodies takes minutes on a large folder.
+    pub upstream_seconds: u32,
+    /// Sessions of one user at a time. Default 20: four clients with five connections each.
+    pub sessions_per_user: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            append_limit: 50 << 20,
+            login_seconds: 60,
+            autologout_seconds: 1_800,
+            literal_seconds: 300,
+            write_seconds: 60,
+            upstream_seconds: 300,
+            sessions_per_user: 20,
+        }
+    }
+}
+
+/// What all IMAP sessions share.
+pub struct Services {
+    pub settings: Settings,
+    pub separator: LoginSeparator,
+    pub store: Store,
+    pub authenticator: Arc<Authenticator>,
+    pub pools: Arc<Pools>,
+    pub catalogues: Arc<Catalogues>,
+    pub journal: Journal,
+    pub counters: Arc<Counters>,
+    pub users: PerKey<UserId>,
+    pub targets: Arc<Targets>,
+}
+
+impl Services {
+    /// What is needed to reach a mailbox's host.
+    ///
+    /// # Errors
+    /// There is no credential, or it cannot be opened.
+    pub fn target(&self, mailbox: MailboxId) -> Result<Target, StoreError> {
+        self.targets.of(&self.store, mailbox)
+    }
+}
+
+/// Longest wait for a mailbox's folders at login.
+const FOLDERS: Duration = Duration::from_secs(20);
+
+/// Serves one connection, secured already, to its end.
+pub async fn serve(wire: Wire, peer: Peer, admission: Admission, drain: Draining, services: Arc<Services>) {
+    let mut client = Client::new(wire);
+    let deadline = Duration::from_secs(services.settings.login_seconds.into());
+    let before = Box::pin(timeout(deadline, begin(&mut client, peer, drain, &services))).await;
+    let ended = match before.unwrap_or(Err(Ended::Slow)) {
+        Ok(parts) => return run(client, parts, admission, peer, services).await,
+        Err(ended) => ended,
+    };
+    tracing::debug!(%ended, "a connection ended before login");
+    client.say_farewell(ended, None).await;
+}
+
+/// Everything a session needs before its first command; see [`Session`].
+struct Beginning {
+    logged_in: LoggedIn,
+    watch: Watch,
+    session: Resolved,
+}
+
+struct Resolved {
+    mailbox: Arc<crate::store::Mailbox>,
+    catalogue: Arc<crate::upstream::Catalogue>,
+    folders: Arc<crate::upstream::Snapshot>,
+    place: crate::net::Place<UserId>,
+}
+
+/// Greets; authenticates; resolves: who, which mailbox, with which rights; connects as far as
+/// to know the mailbox's folders. A login that fails in any of these may be tried again.
+async fn begin(
+    client: &mut Client,
+    peer: Peer,
+    mut drain: Draining,
+    services: &Arc<Services>,
+) -> Result<Beginning, Ended> {
+    let mut greeted = false;
+    loop {
+        let mut stranger = Stranger { client, services, peer, greeted };
+        let ending = drain.clone();
+        let logged_in = tokio::select! {
+            logged_in = stranger.log_in() => logged_in?,
+            () = drain.requested() => return Err(Ended::Draining),
+        };
+        greeted = true;
+        match resolve(&logged_in, services).await {
+            Ok((effective, session)) => {
+                let watch = Watch::new(services.store.clone(), ending, effective, &services.settings);
+                return Ok(Beginning { logged_in, watch, session });
+            }
+            Err(sentence) => {
+                let out = client.wire.out();
+                reply::tagged(out, &logged_in.tag, Outcome::No, "UNAVAILABLE", &sentence);
+            }
+        }
+    }
+}
+
+/// The user's rights and the mailbox's folders, or the sentence that says why there are none.
+async fn resolve(
+    logged_in: &LoggedIn,
+    services: &Arc<Services>,
+) -> Result<(Arc<crate::policy::Effective>, Resolved), String> {
+    let snapshot = services.store.snapshot();
+    let (user, id) = (logged_in.welcome.user, logged_in.mailbox);
+    let effective = snapshot.effective(user, id, clock::now()).zip(snapshot.mailbox(id).cloned());
+    let Some((effective, mailbox)) = effective else { return Err(login::NO_ACCESS.to_owned()) };
+    let Some(place) = services.users.take(user, services.settings.sessions_per_user) else {
+        return Err("You have too many sessions open; please close some".to_owned());
+    };
+    let unreachable =
+        format!("The mail host of {} cannot be reached; please try again later", mailbox.address);
+    let target = services.target(id).map_err(|error| {
+        tracing::error!(%error, mailbox = %mailbox.address, "the mailbox's credential cannot be used");
+        unreachable.clone()
+    })?;
+    let catalogue = services.catalogues.of(&target);
+    let folders = catalogue.view(Instant::now() + FOLDERS).await.map_err(|error| {
+        services.counters.count(Counter::UpstreamFailures);
+        tracing::warn!(%error, mailbox = %mailbox.address, "the mailbox's folders cannot be listed");
+        unreachable
+    })?;
+    Ok((Arc::new(effective), Resolved { mailbox, catalogue, folders, place }))
+}
+
+/// A session from its login's answer to its end.
+async fn run(
+    client: Client,
+    parts: Beginning,
+    mut admission: Admission,
+    peer: Peer,
+    services: Arc<Services>,
+) {
+    let Beginning { logged_in, watch, session } = parts;
+    let LoggedIn { tag, welcome, mailbox } = logged_in;
+    let event = Event::Login {
+        service: Service::Imap,
+        session: peer.session,
+        peer: peer.address,
+        user: welcome.user,
+        mailbox: Some(mailbox),
+    };
+    let journalled = services.journal.record(event, Durability::Grouped).await;
+    let mut session = Session {
+        recorder: Recorder::new(services.journal.clone(), peer.session, peer.address),
+        services,
+        client,
+        watch,
+        mailbox: session.mailbox,
+        catalogue: session.catalogue,
+        folders: session.folders,
+        lease: None,
+        selected: None,
+        condstore: false,
+        tainted: false,
+        _place: session.place,
+    };
+    let ended = if journalled.is_ok() {
+        admission.authenticated();
+        session.services.counters.count(Counter::Logins);
+        session.client.logged_in();
+        let code = format!("CAPABILITY {}", session.capabilities());
+        reply::tagged(session.client.wire.out(), &tag, Outcome::Ok, &code, "Logged in");
+        session.run().await
+    } else {
+        Ended::JournalFailed
+    };
+    session.end(ended).await;
+}

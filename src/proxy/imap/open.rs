@@ -1,0 +1,127 @@
+//! SELECT and EXAMINE; what a folder says of itself to somebody with these rights.
+
+use super::ended::Ended;
+use super::exchange::{Found, Manner, Show};
+use super::session::{Selected, Session};
+use crate::imap::command::{Command, Tag};
+use crate::imap::reply::{self, Outcome};
+use crate::imap::{filter, response::Condition};
+use crate::policy::{Fact, Facts, Next, Permit};
+use crate::types::{Flags, UidSet, UidValidity};
+use crate::upstream::EnabledSet;
+
+impl Session {
+    /// Opens a folder under its permit; whatever was open is left, without expunging.
+    pub(super) async fn open(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        mut permit: Permit,
+    ) -> Result<(), Ended> {
+        let (Command::Select(open) | Command::Examine(open)) = command else { return Ok(()) };
+        let Ok(name) = &open.folder else { return self.not_found(tag, command, None).await };
+        let Some(wire) = self.folders.inventory.find(name).map(|entry| entry.wire.clone()) else {
+            return self.not_found(tag, command, None).await;
+        };
+        self.condstore |= open.condstore && self.folders.capabilities.has_condstore();
+        self.selected = None;
+        self.watch.select(None);
+        if !self.lease_for_opening(tag).await? {
+            return Ok(());
+        }
+        let own = UidSet::new();
+        let facts = Facts { last: Fact::Start, effective: self.watch.effective(), own: &own, by_uid: true };
+        let Next::Run(step) = permit.next(&facts) else { return self.not_found(tag, command, None).await };
+        let Some((outgoing, ours)) = self.write(&step, command) else {
+            return self.not_found(tag, command, None).await;
+        };
+        if let Some(lease) = self.lease.as_mut() {
+            lease.set_selected(true);
+        }
+        self.selected = Some(Box::new(Selected {
+            name: name.clone(),
+            wire,
+            read_only: matches!(command, Command::Examine(_)),
+            validity: UidValidity(0),
+            messages: 0,
+            known: Flags::default(),
+            flags: "()".to_owned(),
+            permanent: Vec::new(),
+        }));
+        self.watch.select(Some(name.clone()));
+        let mut found = Found::default();
+        let answer = self.exchange(tag, self.manner_of_opening(), (&outgoing, &ours), &mut found).await?;
+        match found.validity {
+            Some(validity) if answer.condition == Condition::Ok => {
+                self.opened(tag, command, validity, &found)
+            }
+            Some(_) | None => {
+                self.leave().await?;
+                self.catalogue.refresh_soon();
+                let text = "The mail host cannot open this folder now";
+                reply::tagged(self.client.wire.out(), tag, Outcome::No, "UNAVAILABLE", text);
+            }
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, tag: &Tag, command: &Command, validity: UidValidity, found: &Found) {
+        let Some(selected) = self.selected.as_mut() else { return };
+        selected.validity = validity;
+        self.catalogue.learned(&selected.name, validity);
+        if selected.permanent.is_empty() && !found.permanent {
+            let flags = selected.flags.trim_matches(['(', ')']).split(' ').filter(|flag| !flag.is_empty());
+            selected.permanent = flags.map(|flag| flag.as_bytes().to_vec()).collect();
+        }
+        let place = selected.place(&self.watch);
+        let effective = self.watch.effective().clone();
+        self.client.wire.queue(&found.held);
+        if !found.permanent {
+            self.announce_permanent();
+        }
+        let code = filter::access(&effective, place);
+        let text = format!("{} completed", super::record::verb(command));
+        reply::tagged(self.client.wire.out(), tag, Outcome::Ok, code, &text);
+    }
+
+    /// The flags that exist and those that may be changed, as the rights of now make them.
+    pub(super) fn announce_flags(&mut self) {
+        let Some(selected) = &self.selected else { return };
+        reply::flags(self.client.wire.out(), &selected.flags);
+        self.announce_permanent();
+    }
+
+    fn announce_permanent(&mut self) {
+        let Some(selected) = &self.selected else { return };
+        let upstream: Vec<&[u8]> = selected.permanent.iter().map(Vec::as_slice).collect();
+        let flags = filter::permanent_flags(self.watch.effective(), selected.place(&self.watch), &upstream);
+        let code = format!("PERMANENTFLAGS {flags}");
+        reply::untagged(self.client.wire.out(), Outcome::Ok, &code, "Flags you may change");
+    }
+
+    /// A connection with what this session has enabled; the one at hand if it fits. Answers
+    /// the client and returns `false` if there is none.
+    async fn lease_for_opening(&mut self, tag: &Tag) -> Result<bool, Ended> {
+        let wanted = match self.condstore && self.folders.capabilities.has_condstore() {
+            true => EnabledSet::Condstore,
+            false => EnabledSet::Plain,
+        };
+        if self.tainted || self.lease.as_ref().is_some_and(|lease| lease.enabled() != wanted) {
+            self.release().await;
+        }
+        self.lease(tag, wanted).await
+    }
+
+    fn manner_of_opening(&self) -> Manner {
+        Manner {
+            show: Show::Answer,
+            opening: true,
+            no_expunge: false,
+            condstore: self.condstore,
+            by_uid: false,
+            tells_uids: false,
+            as_rfc822: false,
+            as_rfc822_text: false,
+        }
+    }
+}

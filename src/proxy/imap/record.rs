@@ -1,0 +1,238 @@
+//! What the journal says of a session's acts (invariant 12).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::ended::Ended;
+use super::exchange::{Answer, Found};
+use super::session::Selected;
+use crate::imap::command::Command;
+use crate::imap::response::Condition;
+use crate::policy::{Denial, Effective, Step, StepKind, StoreMode};
+use crate::telemetry::{Act, Actor, Counted, Durability, Event, Journal, Outcome, Seq, SessionId};
+use crate::types::{FolderName, UidSet};
+
+/// Writes a session's lines.
+pub(super) struct Recorder {
+    journal: Journal,
+    session: SessionId,
+    peer: IpAddr,
+    /// Who acts, with the rights that it was made for.
+    actor: Option<(Arc<Effective>, Arc<Actor>)>,
+}
+
+impl Recorder {
+    pub(super) fn new(journal: Journal, session: SessionId, peer: IpAddr) -> Self {
+        Self { journal, session, peer, actor: None }
+    }
+
+    /// Before the first upstream octet of an act that removes; on disk when this returns.
+    pub(super) async fn intent(&mut self, effective: &Arc<Effective>, act: Act) -> Result<Seq, Ended> {
+        let actor = self.actor(effective);
+        self.write(Event::Intent { actor, act }, Durability::Flushed).await
+    }
+
+    /// What became of it, before the client is told.
+    pub(super) async fn outcome(&self, intent: Seq, outcome: Outcome, found: &Found) -> Result<(), Ended> {
+        let uids = found.stored.as_ref().map(|(_, uids)| uids.clone());
+        let (session, count) = (self.session, None);
+        let event = Event::Outcome { session, intent, outcome, uids, count, queue_id: None };
+        self.write(event, Durability::Grouped).await.map(|_| ())
+    }
+
+    /// Any other change, before the client is told.
+    pub(super) async fn change(
+        &mut self,
+        effective: &Arc<Effective>,
+        mut act: Act,
+        outcome: Outcome,
+        found: &Found,
+    ) -> Result<(), Ended> {
+        if let Some((validity, uids)) = &found.stored {
+            (act.target_uidvalidity, act.target_uids) = (Some(*validity), Some(uids.clone()));
+        }
+        let actor = self.actor(effective);
+        self.write(Event::Change { actor, act, outcome }, Durability::Grouped).await.map(|_| ())
+    }
+
+    /// A refusal is counted, not written line by line: a stranger must not fill the journal.
+    pub(super) fn refused(&self, effective: &Effective, command: &Command, denial: &Denial) {
+        let why = match denial.reason {
+            crate::policy::Reason::Right(_) => "right",
+            crate::policy::Reason::ReadOnly => "read-only",
+            crate::policy::Reason::NotOwn => "not own",
+            crate::policy::Reason::Send => "send",
+            crate::policy::Reason::Withdrawn => "withdrawn",
+        };
+        let (user, mailbox) = (effective.user, effective.mailbox);
+        self.journal.count(Counted::Refused { user, mailbox, verb: verb(command), why });
+    }
+
+    /// The session was ended because the grant was.
+    pub(super) async fn revoked(&mut self, effective: &Arc<Effective>) {
+        let actor = self.actor(effective);
+        let event = Event::SessionEnded { actor, why: crate::telemetry::End::Revoked };
+        // The session ends whether or not this can be written; the failure is in the log.
+        let _ = self.write(event, Durability::Grouped).await;
+    }
+
+    async fn write(&self, event: Event, durability: Durability) -> Result<Seq, Ended> {
+        self.journal.record(event, durability).await.map_err(|error| {
+            tracing::error!(%error, "the journal cannot be written: nothing is done that must be recorded");
+            Ended::JournalFailed
+        })
+    }
+
+    fn actor(&mut self, effective: &Arc<Effective>) -> Arc<Actor> {
+        if let Some((known, actor)) = &self.actor
+            && Arc::ptr_eq(known, effective)
+        {
+            return actor.clone();
+        }
+        let actor = Arc::new(Actor {
+            session: self.session,
+            peer: self.peer,
+            user: effective.user,
+            mailbox: effective.mailbox,
+            role: effective.role_text(),
+            grants: effective.grants.clone(),
+        });
+        self.actor = Some((effective.clone(), actor.clone()));
+        actor
+    }
+}
+
+/// The line for a step, if it changes anything.
+pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -> Option<Act> {
+    let (right, uids, flags) = match step.kind() {
+        StepKind::Carry => match command {
+            Command::Create { .. } => ("k", None, None),
+            Command::Rename { .. } => ("xk", None, None),
+            _ => return None,
+        },
+        StepKind::Open { .. }
+        | StepKind::Fetch { .. }
+        | StepKind::Uids
+        | StepKind::Flags
+        | StepKind::FindDeleted
+        | StepKind::Unselect
+        | StepKind::Submit => return None,
+        StepKind::Store { mode, flags, .. } => {
+            let sign = match mode {
+                StoreMode::Add => "+",
+                StoreMode::Remove => "-",
+                StoreMode::Replace => "",
+            };
+            ("swt", None, Some(format!("{sign}FLAGS {flags}")))
+        }
+        StepKind::Remove(uids) | StepKind::RemoveAll(uids) => ("e", Some(uids.clone()), None),
+        StepKind::Append { flags } => ("i", None, Some(flags.to_string())),
+        StepKind::Copy => ("i", None, None),
+        StepKind::Move { uids, .. } => ("tei", Some(uids.clone()), None),
+        StepKind::Strip { uids, flags } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
+        StepKind::DeleteFolder => ("xte", None, None),
+    };
+    let folder = folder(command).cloned().or_else(|| selected.map(|selected| selected.name.clone()));
+    Some(Act {
+        verb: verb(command),
+        right: right.to_owned(),
+        uidvalidity: selected.filter(|selected| Some(&selected.name) == folder.as_ref()).map(|s| s.validity),
+        uids: uids.or_else(|| asked(command, selected)),
+        folder,
+        target: target(command).cloned(),
+        flags,
+        ..Act::default()
+    })
+}
+
+/// The UIDs of a command that names some, as far as ranges without `*` do.
+fn asked(command: &Command, selected: Option<&Selected>) -> Option<UidSet> {
+    let (Command::Store { uid: true, store: crate::imap::command::Store { set, .. } }
+    | Command::Copy { uid: true, set, .. }) = command
+    else {
+        return None;
+    };
+    selected?;
+    Some(set.resolve(u32::MAX))
+}
+
+/// What an answer, or its absence, says of an act.
+pub(super) fn outcome(taken: &Result<Answer, Ended>, found: &Found) -> Outcome {
+    let condition = match taken {
+        Ok(answer) => Some(answer.condition),
+        Err(_) => found.ended,
+    };
+    match condition {
+        Some(Condition::Ok) => Outcome::Done,
+        Some(Condition::No | Condition::Bad) => Outcome::Refused,
+        Some(Condition::Bye | Condition::PreAuth) | None => Outcome::Unknown,
+    }
+}
+
+/// The folder that messages go to, or that a folder command or SELECT is about.
+pub(super) fn target(command: &Command) -> Option<&FolderName> {
+    match command {
+        Command::Select(open) | Command::Examine(open) => open.folder.as_ref().ok(),
+        Command::Append(append) => append.folder.as_ref().ok(),
+        Command::Copy { to, .. } | Command::Move { to, .. } | Command::Rename { to, .. } => to.as_ref().ok(),
+        Command::Delete(folder) | Command::Status { folder, .. } | Command::Create { folder, .. } => {
+            folder.as_ref().ok()
+        }
+        _ => None,
+    }
+}
+
+/// The folder that a folder command changes.
+fn folder(command: &Command) -> Option<&FolderName> {
+    match command {
+        Command::Rename { from, .. } => from.as_ref().ok(),
+        Command::Delete(folder) | Command::Create { folder, .. } => folder.as_ref().ok(),
+        _ => None,
+    }
+}
+
+/// The verb as the journal, the counters and the tagged answer name it.
+pub(super) fn verb(command: &Command) -> &'static str {
+    match command {
+        Command::Capability => "CAPABILITY",
+        Command::Noop => "NOOP",
+        Command::Logout => "LOGOUT",
+        Command::Id { .. } => "ID",
+        Command::Login { .. } => "LOGIN",
+        Command::Authenticate { .. } => "AUTHENTICATE",
+        Command::Enable(_) => "ENABLE",
+        Command::Select(_) => "SELECT",
+        Command::Examine(_) => "EXAMINE",
+        Command::Create { .. } => "CREATE",
+        Command::Delete(_) => "DELETE",
+        Command::Rename { .. } => "RENAME",
+        Command::Subscribe(_) => "SUBSCRIBE",
+        Command::Unsubscribe(_) => "UNSUBSCRIBE",
+        Command::List(_) => "LIST",
+        Command::Lsub { .. } => "LSUB",
+        Command::Namespace => "NAMESPACE",
+        Command::Status { .. } => "STATUS",
+        Command::Append(_) => "APPEND",
+        Command::Idle => "IDLE",
+        Command::MyRights(_) => "MYRIGHTS",
+        Command::ListRights { .. } => "LISTRIGHTS",
+        Command::GetAcl(_) => "GETACL",
+        Command::SetAcl(_) => "SETACL",
+        Command::DeleteAcl(_) => "DELETEACL",
+        Command::Check => "CHECK",
+        Command::Close => "CLOSE",
+        Command::Unselect => "UNSELECT",
+        Command::Expunge => "EXPUNGE",
+        Command::UidExpunge(_) => "UID EXPUNGE",
+        Command::Search { uid: false, .. } => "SEARCH",
+        Command::Search { uid: true, .. } => "UID SEARCH",
+        Command::Fetch { uid: false, .. } => "FETCH",
+        Command::Fetch { uid: true, .. } => "UID FETCH",
+        Command::Store { uid: false, .. } => "STORE",
+        Command::Store { uid: true, .. } => "UID STORE",
+        Command::Copy { uid: false, .. } => "COPY",
+        Command::Copy { uid: true, .. } => "UID COPY",
+        Command::Move { uid: false, .. } => "MOVE",
+        Command::Move { uid: true, .. } => "UID MOVE",
+    }
+}
