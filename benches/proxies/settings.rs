@@ -10,7 +10,7 @@ use crate::peers::Kind;
 /// | `BENCH_QUICK=1` | a minute instead of six: shows trends, not figures | off |
 /// | `BENCH_ONLY=noop,idle` | only cases whose name contains one of these | all |
 /// | `BENCH_PEERS=haproxy,mandate` | only these proxies | all |
-/// | `BENCH_ROUNDS=5` | how often each case is measured; the median counts | 5, quick 3 |
+/// | `BENCH_ROUNDS=5` | how often each case is measured; the median counts | 5, quick 2 |
 /// | `BENCH_SESSIONS=5000` | idle sessions whose memory is measured | 1000, quick 200 |
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -32,7 +32,7 @@ impl Settings {
         let full = Settings {
             only: list("BENCH_ONLY"),
             peers: list("BENCH_PEERS"),
-            rounds: number("BENCH_ROUNDS", if quick { 3 } else { 5 }),
+            rounds: number("BENCH_ROUNDS", if quick { 2 } else { 5 }),
             sessions: number("BENCH_SESSIONS", if quick { 200 } else { 1000 }),
             share: 1.0,
             round: Duration::from_secs(5),
@@ -41,7 +41,7 @@ impl Settings {
         if !quick {
             return full;
         }
-        Settings { share: 0.15, round: Duration::from_secs(1), total: Duration::from_secs(45), ..full }
+        Settings { share: 0.25, round: Duration::from_secs(1), total: Duration::from_secs(45), ..full }
     }
 
     /// The proxies to compare, in the order of the table.

@@ -20,8 +20,10 @@ use super::{Door, Peer, Running, Scene, THREADS};
 /// The first argument that makes this program the floor.
 pub const ROLE: &str = "floor";
 
-/// Octets copied at once.
-const BUFFER: usize = 64 << 10;
+/// Octets copied at once towards the client: four TLS records in one write.
+const DOWN: usize = 64 << 10;
+/// Octets copied at once towards the upstream: rustls yields no more than a record.
+const UP: usize = 16 << 10;
 
 pub fn start(scene: &Scene) -> Peer {
     let directory = open_directory("mandate-floor");
@@ -99,6 +101,6 @@ async fn relay(socket: TcpStream, acceptor: &TlsAcceptor, upstream: SocketAddr) 
     let mut client = Box::pin(acceptor.accept(socket)).await?;
     let mut server = TcpStream::connect(upstream).await?;
     server.set_nodelay(true)?;
-    copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await?;
+    copy_bidirectional_with_sizes(&mut client, &mut server, UP, DOWN).await?;
     Ok(())
 }
