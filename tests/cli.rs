@@ -67,7 +67,13 @@ impl Desk {
     fn bad(&self, arguments: &[&str], code: i32, said: &str) {
         let ran = self.run(arguments, "a password\n");
         let line = arguments.join(" ");
-        assert_eq!((ran.code, ran.err.contains(said)), (code, true), "mandate {line}: {} {}", ran.code, ran.err);
+        assert_eq!(
+            (ran.code, ran.err.contains(said)),
+            (code, true),
+            "mandate {line}: {} {}",
+            ran.code,
+            ran.err
+        );
         assert_eq!(ran.out, "", "a failure prints nothing for scripts to take");
     }
 
@@ -255,7 +261,9 @@ fn a_daemon_answers_for_its_store_and_ends_in_order() {
     });
     fs::write(&file, &good).unwrap();
     proxy.signal("HUP");
-    support::eventually("the reload is done", || proxy.log().contains("certificates read again").then_some(()));
+    support::eventually("the reload is done", || {
+        proxy.log().contains("certificates read again").then_some(())
+    });
 
     assert!(proxy.terminate().success());
     assert!(!proxy.state().join("listening").exists());
@@ -330,7 +338,9 @@ fn a_mailbox_is_added_by_logging_in_and_granted_by_role() {
     fails(&["user", "remove", ALICE], "", 65, "give it another owner first");
 
     let journal = fs::read_to_string(proxy.state().join("journal.jsonl")).unwrap();
-    for said in ["\"verb\":\"mailbox add\"", "\"change\":\"removed\"", "\"verb\":\"group leave\"", "\"by\":\"uid:"] {
+    for said in
+        ["\"verb\":\"mailbox add\"", "\"change\":\"removed\"", "\"verb\":\"group leave\"", "\"by\":\"uid:"]
+    {
         assert!(journal.contains(said), "the journal lacks {said}");
     }
     assert!(!journal.contains(SUPPORT_PASSWORD) && !proxy.log().contains(SUPPORT_PASSWORD));

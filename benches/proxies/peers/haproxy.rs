@@ -40,10 +40,7 @@ fn attempt(scene: &Scene) -> Option<Peer> {
         }
         doors.iter().all(|door| TcpStream::connect(door).is_ok()).then_some(true)
     });
-    up.then(|| Peer {
-        door: Door::through(doors),
-        process: Running::Program(process, directory),
-    })
+    up.then(|| Peer { door: Door::through(doors), process: Running::Program(process, directory) })
 }
 
 fn configuration(pem: &str, [imaps, submissions]: [SocketAddr; 2], scene: &Scene) -> String {
