@@ -85,14 +85,17 @@ impl Session<'_> {
             Err(answer) => return Ok(Err(answer)),
         };
         let person = transaction.identity.person();
+        let on_behalf = permitted.effective.send == SendRight::OnBehalf;
+        if on_behalf && person.is_empty() {
+            // Without a Sender it would go out *as* the mailbox, which is more than the role gives.
+            let sentence = "Your role names you as the sender, and no address of yours is known here";
+            return Ok(Err(Answer::new(550, 7, 1, sentence)));
+        }
         let id = unique();
         let rewritten = header.rewrite(&Rewrite {
             mailbox: &from,
             display: Some(mailbox.display.as_str()),
-            sender: match permitted.effective.send {
-                SendRight::OnBehalf => person.first(),
-                SendRight::As | SendRight::None => None,
-            },
+            sender: person.first().filter(|_| on_behalf),
             person,
             host: &self.services.settings.host_name,
             id: &id,

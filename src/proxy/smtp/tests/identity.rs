@@ -29,8 +29,9 @@ async fn the_account_view_keeps_replaces_refuses() {
         assert!(heard.starts_with("250"), "{sender} {header}: {heard}");
         let last = world.messages().pop().unwrap();
         assert!(last.contains(&format!("<{sent_as}>")), "{last}");
-        let mails = world.commands().into_iter().filter(|line| line.starts_with("MAIL"));
-        assert_eq!(mails.last().unwrap(), format!("MAIL FROM:<{sent_as}>"));
+        let commands = world.commands();
+        let mail = commands.iter().rfind(|line| line.starts_with("MAIL"));
+        assert_eq!(*mail.unwrap(), format!("MAIL FROM:<{sent_as}>"));
     }
     assert_eq!(client.ask("MAIL FROM:<>").await.get(..9), Some("550 5.7.1"));
 }
