@@ -58,6 +58,7 @@ impl Problems<'_> {
             ("unauthenticated_per_address", limits.unauthenticated_per_address),
             ("unauthenticated", limits.unauthenticated),
             ("per_address", limits.per_address),
+            ("per_user", limits.per_user),
             ("connections", limits.connections),
         ] {
             self.require(value >= 1, "limits", key, ABOVE_ZERO);
