@@ -241,16 +241,23 @@ impl Scanner {
     }
 
     fn between(&mut self, input: &[u8], at: &mut usize) -> Result<Option<Found>, Fault> {
-        match input.get(*at) {
-            None => {}
-            Some(b' ') => *at += 1,
-            Some(b')') => {
+        while input.get(*at) == Some(&b' ') {
+            *at += 1;
+        }
+        match &input[*at..] {
+            [] => Ok(None),
+            [b')', b'\r', b'\n', ..] => {
+                *at += 3;
+                self.state = State::Head;
+                Ok(Some(Found::FetchEnd))
+            }
+            [b')', ..] => {
                 *at += 1;
                 self.state = State::End;
+                Ok(None)
             }
-            Some(_) => self.state = State::Name(name::Cursor::default()),
+            [_, ..] => self.name(name::Cursor::default(), input, at),
         }
-        Ok(None)
     }
 
     fn name(
@@ -269,28 +276,28 @@ impl Scanner {
         }
         // The space behind the name is part of no token.
         *at += 1;
-        Ok(match item {
+        match item {
             name::Class::Uid => {
                 self.state = State::Uid;
-                None
+                self.uid(input, at)
             }
             name::Class::Flags => {
                 self.state = State::Flags;
-                None
+                self.flags(input, at)
             }
             name::Class::ModSeq => {
                 self.state = State::ModSeq;
-                None
+                self.mod_seq(input, at)
             }
             name::Class::Item(kind) => {
                 self.state = State::Value(value::Cursor::shown());
-                Some(Found::Item(kind, span))
+                Ok(Some(Found::Item(kind, span)))
             }
             name::Class::Unknown => {
                 self.state = State::Value(value::Cursor::hidden());
-                Some(Found::Dropped)
+                Ok(Some(Found::Dropped))
             }
-        })
+        }
     }
 
     fn uid(&mut self, input: &[u8], at: &mut usize) -> Result<Option<Found>, Fault> {

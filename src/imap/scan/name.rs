@@ -14,6 +14,10 @@ impl Cursor {
     /// Moves over `input`; where the name ends in it, at the space behind it.
     pub(super) fn advance(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
         let mut at = 0;
+        if !self.section {
+            // Most names are plain words.
+            at = input.iter().position(|octet| !is_word(*octet)).unwrap_or(input.len());
+        }
         while at < input.len() {
             if self.lexer.left() > 0 {
                 at += self.lexer.skip_in(&input[at..]);
@@ -34,6 +38,10 @@ impl Cursor {
         }
         Ok(None)
     }
+}
+
+fn is_word(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-')
 }
 
 /// What the client may see of an item.
