@@ -45,6 +45,17 @@ pub const MAX_DEPTH: u32 = 256;
 /// Largest literal (RFC 3501 §9: a number is 32 bits wide).
 pub const MAX_LITERAL: u64 = u32::MAX as u64;
 
+/// What ends a list of atoms: `)`, and what cannot stand in one.
+const ENDS_LIST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        table[octet] = octet < 0x20 || matches!(octet as u8, b'(' | b')' | b'"' | b'{');
+        octet += 1;
+    }
+    table
+};
+
 /// What the next octet belongs to.
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -331,19 +342,15 @@ impl Scanner {
     /// A parenthesised list of atoms, parentheses included.
     fn list(&mut self, input: &[u8], at: &mut usize, limit: usize) -> Result<Option<Span>, Fault> {
         let rest = &input[*at..];
-        let mut end = None;
-        for (i, octet) in rest.iter().enumerate() {
-            let first = i == 0 && self.held.is_empty();
-            match octet {
-                b'(' if first => {}
-                _ if first => return Err(Fault::Structure),
-                b')' => {
-                    end = Some(i + 1);
-                    break;
-                }
-                0..=0x1f | b'(' | b'"' | b'{' => return Err(Fault::Structure),
-                _ => {}
-            }
+        let begins = self.held.is_empty() && !rest.is_empty();
+        if begins && rest[0] != b'(' {
+            return Err(Fault::Structure);
+        }
+        let from = usize::from(begins);
+        let stop = rest[from..].iter().position(|octet| ENDS_LIST[usize::from(*octet)]);
+        let end = stop.map(|stop| from + stop + 1);
+        if end.is_some_and(|end| rest[end - 1] != b')') {
+            return Err(Fault::Structure);
         }
         self.token(rest, at, end, limit)
     }

@@ -16,7 +16,10 @@ impl Cursor {
         let mut at = 0;
         if !self.section {
             // Most names are plain words.
-            at = input.iter().position(|octet| !is_word(*octet)).unwrap_or(input.len());
+            at = input.iter().position(|octet| !WORD[usize::from(*octet)]).unwrap_or(input.len());
+            if input.get(at) == Some(&b' ') {
+                return Ok(Some(at));
+            }
         }
         while at < input.len() {
             if self.lexer.left() > 0 {
@@ -40,9 +43,16 @@ impl Cursor {
     }
 }
 
-fn is_word(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-')
-}
+/// What most names are made of.
+const WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        table[octet] = (octet as u8).is_ascii_alphanumeric() || matches!(octet as u8, b'.' | b'-');
+        octet += 1;
+    }
+    table
+};
 
 /// What the client may see of an item.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
