@@ -48,9 +48,12 @@ pub const MAX_LITERAL: u64 = u32::MAX as u64;
 /// What ends a list of atoms: `)`, and what cannot stand in one.
 const ENDS_LIST: [bool; 256] = {
     let mut table = [false; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        table[octet] = octet < 0x20 || matches!(octet as u8, b'(' | b')' | b'"' | b'{');
+    let mut octet = 0u8;
+    loop {
+        table[octet as usize] = octet < 0x20 || matches!(octet, b'(' | b')' | b'"' | b'{');
+        if octet == u8::MAX {
+            break;
+        }
         octet += 1;
     }
     table

@@ -46,9 +46,12 @@ impl Cursor {
 /// What most names are made of.
 const WORD: [bool; 256] = {
     let mut table = [false; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        table[octet] = (octet as u8).is_ascii_alphanumeric() || matches!(octet as u8, b'.' | b'-');
+    let mut octet = 0u8;
+    loop {
+        table[octet as usize] = octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-');
+        if octet == u8::MAX {
+            break;
+        }
         octet += 1;
     }
     table
