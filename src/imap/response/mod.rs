@@ -186,8 +186,8 @@ mod tests {
 
     #[test]
     fn statuses_with_any_text_or_none() {
-        let cases: &[(&[u8], Condition, Option<Code<'_>>, &[u8])] = &[
-            (b"P1 OK done\r\n", Condition::Ok, None, b"done"),
+        let cases = [
+            (b"P1 OK done\r\n".as_slice(), Condition::Ok, None, b"done".as_slice()),
             (b"P1 ok\r\n", Condition::Ok, None, b""),
             (b"P1 OK \r\n", Condition::Ok, None, b""),
             (b"P1 NO gr\xfc\xdfe\r\n", Condition::No, None, b"gr\xfc\xdfe"),
@@ -199,7 +199,7 @@ mod tests {
         ];
         for (line, condition, code, text) in cases {
             let status = status_of(line);
-            assert_eq!((&status.condition, &status.code, &status.text), (condition, code, text));
+            assert_eq!((status.condition, status.code, status.text), (condition, code, text));
         }
     }
 

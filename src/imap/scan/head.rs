@@ -32,6 +32,9 @@ impl Head {
 
 /// The kind and how many octets decided it, at the first octet where that is certain.
 pub(super) fn classify(start: &[u8]) -> Result<Option<(Head, usize)>, Fault> {
+    if let Some(fetch) = plain_fetch(start) {
+        return Ok(Some(fetch));
+    }
     match start {
         [] | [b'*'] => return Ok(None),
         [b'*', b' ', ..] => {}
@@ -54,6 +57,19 @@ pub(super) fn classify(start: &[u8]) -> Result<Option<(Head, usize)>, Fault> {
         Head::Structured
     };
     Ok(Some((head, word)))
+}
+
+/// The one head that comes by the thousand, in its usual spelling.
+fn plain_fetch(start: &[u8]) -> Option<(Head, usize)> {
+    let digits = start.strip_prefix(b"* ")?;
+    let (mut number, mut end) = (0u32, 0);
+    // Nine digits always fit.
+    while let Some(digit @ b'0'..=b'9') = digits.get(end).filter(|_| end < 9) {
+        number = number * 10 + u32::from(digit - b'0');
+        end += 1;
+    }
+    let fetch = number > 0 && digits[end..].starts_with(b" FETCH (");
+    fetch.then_some((Head::Fetch(number), 2 + end + " FETCH (".len()))
 }
 
 /// `* n WORD`, where the number ends at `at`.

@@ -33,23 +33,19 @@ impl Cursor {
     }
 
     fn text_end(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
-        let mut at = 0;
         if self.cr && !input.is_empty() {
             return if input[0] == b'\n' { Ok(Some(1)) } else { Err(Fault::LineEnd) };
         }
-        while let Some(found) = memchr::memchr3(b'\r', b'\n', 0, &input[at..]) {
-            at += found;
-            match (input[at], input.get(at + 1)) {
-                (b'\r', Some(b'\n')) => return Ok(Some(at + 2)),
-                (b'\r', None) => {
-                    self.cr = true;
-                    return Ok(None);
-                }
-                (0, _) => return Err(Fault::Nul),
-                _ => return Err(Fault::LineEnd),
+        let Some(at) = memchr::memchr3(b'\r', b'\n', 0, input) else { return Ok(None) };
+        match (input[at], input.get(at + 1)) {
+            (b'\r', Some(b'\n')) => Ok(Some(at + 2)),
+            (b'\r', None) => {
+                self.cr = true;
+                Ok(None)
             }
+            (0, _) => Err(Fault::Nul),
+            _ => Err(Fault::LineEnd),
         }
-        Ok(None)
     }
 
     fn structured_end(&mut self, mut lexer: Lexer, input: &[u8]) -> Result<Option<usize>, Fault> {

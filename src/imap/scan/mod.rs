@@ -45,6 +45,20 @@ pub const MAX_DEPTH: u32 = 256;
 /// Largest literal (RFC 3501 §9: a number is 32 bits wide).
 pub const MAX_LITERAL: u64 = u32::MAX as u64;
 
+/// What ends a list of atoms: `)`, and what cannot stand in one.
+const ENDS_LIST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0u8;
+    loop {
+        table[octet as usize] = octet < 0x20 || matches!(octet, b'(' | b')' | b'"' | b'{');
+        if octet == u8::MAX {
+            break;
+        }
+        octet += 1;
+    }
+    table
+};
+
 /// What the next octet belongs to.
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -241,16 +255,23 @@ impl Scanner {
     }
 
     fn between(&mut self, input: &[u8], at: &mut usize) -> Result<Option<Found>, Fault> {
-        match input.get(*at) {
-            None => {}
-            Some(b' ') => *at += 1,
-            Some(b')') => {
+        while input.get(*at) == Some(&b' ') {
+            *at += 1;
+        }
+        match &input[*at..] {
+            [] => Ok(None),
+            [b')', b'\r', b'\n', ..] => {
+                *at += 3;
+                self.state = State::Head;
+                Ok(Some(Found::FetchEnd))
+            }
+            [b')', ..] => {
                 *at += 1;
                 self.state = State::End;
+                Ok(None)
             }
-            Some(_) => self.state = State::Name(name::Cursor::default()),
+            [_, ..] => self.name(name::Cursor::default(), input, at),
         }
-        Ok(None)
     }
 
     fn name(
@@ -269,28 +290,28 @@ impl Scanner {
         }
         // The space behind the name is part of no token.
         *at += 1;
-        Ok(match item {
+        match item {
             name::Class::Uid => {
                 self.state = State::Uid;
-                None
+                self.uid(input, at)
             }
             name::Class::Flags => {
                 self.state = State::Flags;
-                None
+                self.flags(input, at)
             }
             name::Class::ModSeq => {
                 self.state = State::ModSeq;
-                None
+                self.mod_seq(input, at)
             }
             name::Class::Item(kind) => {
                 self.state = State::Value(value::Cursor::shown());
-                Some(Found::Item(kind, span))
+                Ok(Some(Found::Item(kind, span)))
             }
             name::Class::Unknown => {
                 self.state = State::Value(value::Cursor::hidden());
-                Some(Found::Dropped)
+                Ok(Some(Found::Dropped))
             }
-        })
+        }
     }
 
     fn uid(&mut self, input: &[u8], at: &mut usize) -> Result<Option<Found>, Fault> {
@@ -324,19 +345,15 @@ impl Scanner {
     /// A parenthesised list of atoms, parentheses included.
     fn list(&mut self, input: &[u8], at: &mut usize, limit: usize) -> Result<Option<Span>, Fault> {
         let rest = &input[*at..];
-        let mut end = None;
-        for (i, octet) in rest.iter().enumerate() {
-            let first = i == 0 && self.held.is_empty();
-            match octet {
-                b'(' if first => {}
-                _ if first => return Err(Fault::Structure),
-                b')' => {
-                    end = Some(i + 1);
-                    break;
-                }
-                0..=0x1f | b'(' | b'"' | b'{' => return Err(Fault::Structure),
-                _ => {}
-            }
+        let begins = self.held.is_empty() && !rest.is_empty();
+        if begins && rest[0] != b'(' {
+            return Err(Fault::Structure);
+        }
+        let from = usize::from(begins);
+        let stop = rest[from..].iter().position(|octet| ENDS_LIST[usize::from(*octet)]);
+        let end = stop.map(|stop| from + stop + 1);
+        if end.is_some_and(|end| rest[end - 1] != b')') {
+            return Err(Fault::Structure);
         }
         self.token(rest, at, end, limit)
     }

@@ -14,6 +14,13 @@ impl Cursor {
     /// Moves over `input`; where the name ends in it, at the space behind it.
     pub(super) fn advance(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
         let mut at = 0;
+        if !self.section {
+            // Most names are plain words.
+            at = input.iter().position(|octet| !WORD[usize::from(*octet)]).unwrap_or(input.len());
+            if input.get(at) == Some(&b' ') {
+                return Ok(Some(at));
+            }
+        }
         while at < input.len() {
             if self.lexer.left() > 0 {
                 at += self.lexer.skip_in(&input[at..]);
@@ -35,6 +42,20 @@ impl Cursor {
         Ok(None)
     }
 }
+
+/// What most names are made of.
+const WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0u8;
+    loop {
+        table[octet as usize] = octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-');
+        if octet == u8::MAX {
+            break;
+        }
+        octet += 1;
+    }
+    table
+};
 
 /// What the client may see of an item.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
