@@ -67,7 +67,7 @@ mod tests {
         let account = Identity::account(
             mailbox(),
             all(&["alice@example.org"]),
-            vec!["alice/support@example.org".into()],
+            vec!["alice/support".into(), "alice/help@example.org".into()],
         );
         let personal = Identity::personal(mailbox(), all(&["alice@example.org"]));
         for (sender, as_account, as_person) in [
