@@ -21,9 +21,11 @@ test: deps
 nightly: deps
 	$(CARGO) test --locked --release --no-fail-fast -- --include-ignored
 
-# Mandate beside haproxy, same run, same upstream.
+# Mandate beside haproxy, same run, same upstream: a table of CPU time and memory.
+# BENCH_QUICK=1 for a minute instead of six, BENCH_ONLY=noop,idle for some cases; see
+# benches/proxies/settings.rs.
 bench: deps
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench proxies
 
 lint:
 	$(CARGO) fmt --check

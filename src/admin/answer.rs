@@ -1,5 +1,7 @@
 //! What an admin is told.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::policy::FolderClass;
@@ -181,8 +183,8 @@ pub struct Status {
     /// `false`: no daemon runs, and the store was looked at directly.
     pub running: bool,
     pub started: Option<Timestamp>,
-    /// Listener name and address.
-    pub listening: Vec<(String, String)>,
+    /// Each service's addresses.
+    pub listening: BTreeMap<String, Vec<String>>,
     pub sessions: Vec<Count>,
     pub pools: Vec<Count>,
     pub counters: Vec<Count>,

@@ -142,8 +142,8 @@ fn status_text(status: &Status) -> String {
         Some(at) => text.push_str(&format!("running since {}\n", time::show(at, &TimeZone::system()))),
         None => text.push_str("not running\n"),
     }
-    for (name, address) in &status.listening {
-        text.push_str(&format!("{name} on {address}\n"));
+    for (service, addresses) in &status.listening {
+        text.push_str(&format!("{service} on {}\n", addresses.join(" ")));
     }
     text.push_str(&format!(
         "{} users, {} groups, {} mailboxes, {} grants\n",

@@ -33,8 +33,7 @@ impl StatusSource for Running {
         status.started = Some(self.started);
         let Addresses { imap, submission } = &self.addresses;
         for (service, addresses) in [("imap", imap), ("submission", submission)] {
-            let named = addresses.iter().map(|address| (service.to_owned(), address.to_string()));
-            status.listening.extend(named);
+            status.listening.insert(service.into(), addresses.iter().map(ToString::to_string).collect());
         }
         status.sessions.push(Count { name: "open".into(), count: self.sessions.open() });
         let counters = self.counters.snapshot().into_iter().filter(|(_, count)| *count > 0);

@@ -42,6 +42,8 @@ pub enum Ask {
     NoTarget { parent: Option<FolderClass> },
     /// The command belongs to another state (RFC 3501 §3).
     WrongState,
+    /// Upstream lacks what the command needs, and it was not advertised.
+    Unsupported,
 }
 
 /// Maps a command of the authenticated and selected states.
@@ -100,6 +102,8 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         Command::Check => Ask::Act(Action::Poll(place)),
         Command::Close => Ask::Act(Action::Close { place, uidplus }),
         Command::Unselect => Ask::Act(Action::Unselect),
+        // Without UIDPLUS, only the EXPUNGE that removes everything marked could carry it out.
+        Command::UidExpunge(_) if !uidplus => Ask::Unsupported,
         Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
         Command::Search { .. } => Ask::Act(Action::Search(place)),
         Command::Fetch { fetch, .. } => {

@@ -11,17 +11,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connect::Connector;
-use super::connection::{ANSWER, Answered, Connection};
-use super::error::{CommandError, LeaseError};
-use super::pool::{Host as _, Pools};
-use super::status::{Ask, Board, Reply, StatusValues};
-use super::target::{EnabledSet, Target};
+use super::ask::{ask_status, take_inventory};
+use super::error::LeaseError;
+use super::pool::Pools;
+use super::status::{Board, Reply, StatusValues, WAIT};
+use super::target::Target;
 use crate::imap::capability::Capabilities;
 use crate::imap::command::StatusItem;
 use crate::imap::inventory::Inventory;
-use crate::imap::response::Response;
-use crate::imap::writer::Housekeeping;
 use crate::types::{FolderName, MailboxId, UidValidity};
 
 /// Age at which an inventory is taken again, in the background: clients list folders
@@ -38,9 +35,6 @@ const GAP: Duration = Duration::from_secs(1);
 
 /// Longest time for a background refresh, waiting for the connection included.
 const REFRESH: Duration = Duration::from_secs(30);
-
-/// Longest wait for STATUS values; they are left out then.
-const STATUS: Duration = Duration::from_secs(5);
 
 /// STATUS batches before the connection is given back for others to use.
 const BATCHES: usize = 8;
@@ -225,7 +219,7 @@ impl Catalogue {
                 answer
             }
         };
-        let mut values = tokio::time::timeout(STATUS, answer).await.ok()?.ok()??;
+        let mut values = tokio::time::timeout(WAIT, answer).await.ok()?.ok()??;
         values.retain(|(item, _)| items.contains(item));
         Some(values)
     }
@@ -254,14 +248,14 @@ impl Catalogue {
 
     /// Asks the host for a while; says whether nothing is left to ask.
     async fn serve(&self, target: &Target) -> Result<bool, LeaseError> {
-        let mut lease = self.pools.housekeeping_lease(target, Instant::now() + STATUS).await?;
+        let mut lease = self.pools.housekeeping_lease(target, Instant::now() + WAIT).await?;
         for _ in 0..BATCHES {
             let batch = self.board.next_batch();
             if batch.is_empty() {
                 lease.give_back().await;
                 return Ok(true);
             }
-            ask(&mut lease, &self.board, &batch).await?;
+            ask_status(&mut lease, &self.board, &batch).await?;
         }
         lease.give_back().await;
         Ok(false)
@@ -330,82 +324,6 @@ impl Drop for GiveUp<'_> {
         if let Some(board) = self.0 {
             board.give_up();
         }
-    }
-}
-
-impl Connector {
-    /// Logs in once, lists the folders and logs out: for an admin who adds or tests a mailbox.
-    pub async fn survey(&self, target: &Target) -> Result<Inventory, LeaseError> {
-        let mut connection = self.connect(target, EnabledSet::Plain).await?;
-        let inventory = take_inventory(&mut connection, Instant::now() + ANSWER).await?;
-        self.close(connection).await;
-        Ok(inventory)
-    }
-}
-
-/// Lists every folder, with special uses where the host tells them on request.
-async fn take_inventory(connection: &mut Connection, deadline: Instant) -> Result<Inventory, CommandError> {
-    let can = connection.capabilities();
-    let special_use = can.has("SPECIAL-USE") && can.has("LIST-EXTENDED");
-    let answered = connection.command_by(&Housekeeping::Inventory { special_use }, deadline).await?;
-    if !answered.is_ok() {
-        return Err(CommandError::Protocol("the host refuses to list its folders"));
-    }
-    let listed = |response| match response {
-        Response::List(listed) => Some(listed),
-        _ => None,
-    };
-    let inventory = Inventory::build(answered.responses().filter_map(listed));
-    if inventory.excluded > 0 {
-        tracing::debug!(excluded = inventory.excluded, "folder names without a canonical form were left out");
-    }
-    Ok(inventory)
-}
-
-/// Sends a batch of STATUS and puts the answers on the board.
-///
-/// Items that the host does not know are not asked: it would refuse the others with them.
-async fn ask(connection: &mut Connection, board: &Board, batch: &[Ask]) -> Result<(), CommandError> {
-    let (asked, unasked) = known_items(connection.capabilities(), batch);
-    for ask in unasked {
-        board.answer(ask, Some(StatusValues::new()));
-    }
-    let status = asked.iter().map(|(ask, items)| Housekeeping::Status { folder: &ask.folder, items });
-    let commands: Vec<_> = status.collect();
-    let answered = connection.commands_by(&commands, Instant::now() + STATUS).await?;
-    let told = |name: &[u8]| {
-        let mut responses = answered.iter().flat_map(Answered::responses);
-        responses.find_map(|response| match response {
-            Response::StatusData(data) if data.name == name => Some(data.items),
-            _ => None,
-        })
-    };
-    for ((ask, _), answered) in asked.iter().zip(&answered) {
-        board.answer(ask, told(&ask.folder).filter(|_| answered.is_ok()));
-    }
-    Ok(())
-}
-
-/// The questions with those of their items that the host knows; and those without any.
-fn known_items<'a>(host: &Capabilities, batch: &'a [Ask]) -> (Vec<(&'a Ask, Vec<StatusItem>)>, Vec<&'a Ask>) {
-    let (mut asked, mut unasked) = (Vec::new(), Vec::new());
-    for ask in batch {
-        let items: Vec<_> = ask.items.iter().copied().filter(|item| knows(host, *item)).collect();
-        if items.is_empty() { unasked.push(ask) } else { asked.push((ask, items)) }
-    }
-    (asked, unasked)
-}
-
-fn knows(host: &Capabilities, item: StatusItem) -> bool {
-    match item {
-        StatusItem::Messages
-        | StatusItem::Recent
-        | StatusItem::UidNext
-        | StatusItem::UidValidity
-        | StatusItem::Unseen => true,
-        StatusItem::Size => host.has("STATUS=SIZE"),
-        StatusItem::HighestModSeq => host.has_condstore(),
-        StatusItem::AppendLimit => host.has("APPENDLIMIT"),
     }
 }
 

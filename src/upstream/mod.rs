@@ -5,6 +5,7 @@
 //! [`Pools`] decides who may have one, a [`Catalogue`] knows a mailbox's folders, and
 //! [`smtp`] hands mail in.
 
+mod ask;
 mod catalogue;
 mod connect;
 mod connection;

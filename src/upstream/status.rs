@@ -17,6 +17,9 @@ use crate::imap::command::StatusItem;
 /// clients, and nobody notices that counts are that old.
 pub(super) const SHARED: Duration = Duration::from_secs(2);
 
+/// Longest wait for STATUS values; they are left out then.
+pub(super) const WAIT: Duration = Duration::from_secs(5);
+
 /// Most STATUS commands under way: 8 hide a far host's round trip and leave the host
 /// time for others (a STATUS may read a whole index).
 pub(super) const BATCH: usize = 8;

@@ -83,7 +83,8 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
             line.word("UID EXPUNGE").word(written(uids)?).end()
         }
         StepKind::RemoveAll(_) => {
-            expunging(command)?;
+            // Not for UID EXPUNGE: it would take along what is marked outside its set.
+            let (Command::Expunge | Command::Close) = command else { return None };
             line.word("EXPUNGE").end()
         }
         StepKind::Append { flags } => {
@@ -118,7 +119,11 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
 /// The two commands of [`StepKind::Strip`], for a connection on which nothing is selected:
 /// opens the folder of the copies, and takes the flags off them.
 pub fn strip(step: &Step, folder: &[u8], tags: [&str; 2]) -> Option<[Outgoing; 2]> {
-    let StepKind::Strip { uids, flags } = step.kind() else { return None };
+    write_strip(step.kind(), folder, tags)
+}
+
+fn write_strip(kind: &StepKind, folder: &[u8], tags: [&str; 2]) -> Option<[Outgoing; 2]> {
+    let StepKind::Strip { uids, flags } = kind else { return None };
     let open = Encoder::new(tags[0]).word("SELECT").string(folder).end()?;
     let line = Encoder::new(tags[1]).word("UID STORE").word(written(uids)?);
     Some([open, line.word(format_args!("-FLAGS.SILENT ({flags})")).end()?])

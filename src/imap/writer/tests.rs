@@ -1,5 +1,6 @@
 use super::{
     Context, FollowUp, Housekeeping, Outgoing, Rename, close_examined, housekeeping, peek_renames, write,
+    write_strip,
 };
 use crate::imap::command::{Append, Command, Fetch, FetchItem, Open, Search, SearchKey, StatusItem, Store};
 use crate::imap::frame::{Event, Framer, Limits};
@@ -115,12 +116,13 @@ fn steps_of_changing_commands() {
         ),
         (store(Target::Numbers(UidSet::new()), StoreMode::Add, true), "STORE 1 FLAGS ()", "nothing"),
         (StepKind::FindDeleted, "EXPUNGE", "P1 UID SEARCH DELETED"),
-        (StepKind::FindDeleted, "UID EXPUNGE 1:*", "P1 UID SEARCH DELETED"),
+        (StepKind::FindDeleted, "UID EXPUNGE 1:*", "P1 UID SEARCH UID 1:* DELETED"),
         (StepKind::FindDeleted, "NOOP", "nothing"),
         (StepKind::Remove(uids()), "CLOSE", "P1 UID EXPUNGE 5:6,9"),
         (StepKind::Remove(UidSet::new()), "EXPUNGE", "nothing"),
         (StepKind::Remove(uids()), "STORE 1 FLAGS ()", "nothing"),
         (StepKind::RemoveAll(uids()), "EXPUNGE", "P1 EXPUNGE"),
+        (StepKind::RemoveAll(uids()), "UID EXPUNGE 5:6,9", "nothing"),
         (StepKind::RemoveAll(uids()), "SELECT x", "nothing"),
         (StepKind::Copy, "COPY 1 x", "P1 COPY 1 \"Archive/2026\""),
         (StepKind::Copy, "MOVE 1 x", "nothing"),
@@ -132,11 +134,7 @@ fn steps_of_changing_commands() {
             "P1 UID MOVE 5:6,9 \"Archive/2026\"",
         ),
         (StepKind::Move { uids: UidSet::new(), exact: true }, "MOVE 1:* x", "nothing"),
-        (
-            StepKind::Strip { uids: uids(), flags: SystemFlag::Deleted.into() },
-            "COPY 1 x",
-            "P1 UID STORE 5:6,9 -FLAGS.SILENT (\\Deleted)",
-        ),
+        (StepKind::Strip { uids: uids(), flags: SystemFlag::Deleted.into() }, "COPY 1 x", "nothing"),
         (StepKind::DeleteFolder, "DELETE x", "P1 DELETE \"Archive/2026\""),
         (StepKind::DeleteFolder, "RENAME x y", "nothing"),
         (StepKind::Unselect, "CLOSE", "P1 UNSELECT"),
@@ -148,6 +146,16 @@ fn steps_of_changing_commands() {
             expected
         );
     }
+}
+
+#[test]
+fn stripping_opens_the_folder_of_the_copies() {
+    let kind = |uids| StepKind::Strip { uids, flags: SystemFlag::Deleted.into() };
+    let [open, strip] = write_strip(&kind(uids()), b"Sent", ["P1", "P2"]).unwrap();
+    assert_eq!(text(&open), "P1 SELECT \\\"Sent\\\"\\r\\n");
+    assert_eq!(text(&strip), "P2 UID STORE 5:6,9 -FLAGS.SILENT (\\\\Deleted)\\r\\n");
+    assert!(write_strip(&kind(UidSet::new()), b"Sent", ["P1", "P2"]).is_none());
+    assert!(write_strip(&StepKind::Copy, b"Sent", ["P1", "P2"]).is_none());
 }
 
 #[test]

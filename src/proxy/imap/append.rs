@@ -32,7 +32,7 @@ impl Session {
                 self.drop_message(announced).await?;
                 return self.not_found(&tag, &command, code).await;
             }
-            Ask::NotFound | Ask::Answer | Ask::WrongState => {
+            Ask::NotFound | Ask::Answer | Ask::WrongState | Ask::Unsupported => {
                 self.drop_message(announced).await?;
                 return self.not_found(&tag, &command, None).await;
             }

@@ -20,6 +20,10 @@ const MAX_BAD: u32 = 10;
 /// The same before login: a browser, a scanner, or another protocol.
 const MAX_BAD_BEFORE_LOGIN: u32 = 3;
 
+/// Octets of a refused literal that are read and dropped: the largest message that a host
+/// may be configured to take. A client that sends more unasked is cut off (RFC 7888 §4).
+const MAX_DROPPED: u64 = 1 << 30;
+
 /// What the client wants next.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -122,6 +126,9 @@ impl Client {
     /// dropped, with the end of its command.
     pub(super) async fn drop_literal(&mut self, announced: Announced) -> Result<(), Ended> {
         if !announced.synchronising {
+            if announced.size > MAX_DROPPED {
+                return Err(Ended::Unparseable);
+            }
             self.skip(announced.size).await?;
             self.end_of_literal().await?;
         }
@@ -242,6 +249,12 @@ impl Client {
             _ => "No folder is selected",
         };
         self.bad(Some(tag), why);
+        self.count_bad()
+    }
+
+    /// A tagged BAD for what this mail host cannot do, and we did not advertise.
+    pub(super) fn unsupported(&mut self, tag: &Tag) -> Result<(), Ended> {
+        self.bad(Some(tag), "The mail host cannot do this");
         self.count_bad()
     }
 

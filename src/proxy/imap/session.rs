@@ -123,6 +123,7 @@ impl Session {
         match asked {
             Ask::Answer => Box::pin(self.answer(&tag, command)).await,
             Ask::WrongState => self.client.wrong_state(&tag, &command),
+            Ask::Unsupported => self.client.unsupported(&tag),
             Ask::NotFound => self.not_found(&tag, &command, None).await,
             Ask::NoTarget { parent } => {
                 let code = self.try_create(parent);
