@@ -300,6 +300,27 @@ mod tests {
         assert!(mechanism == Mechanism::Login && initial.is_none());
     }
 
+    /// As recorded from Thunderbird, neomutt, msmtp, swaks, Roundcube, Evolution and getmail.
+    #[test]
+    fn what_clients_say() {
+        for line in [
+            "EHLO vm",
+            "EHLO [127.0.0.1]",
+            "EHLO 127.0.0.1",
+            "EHLO localhost",
+            "AUTH LOGIN",
+            "AUTH PLAIN AGFsaWNlL3N1cHBvcnQAYWxpY2UtcHc=",
+            "MAIL FROM:<alice/support@example.org>",
+            "MAIL FROM:<alice*support@example.org>",
+            "MAIL FROM:<support@example.org> BODY=8BITMIME SIZE=584",
+            "RCPT TO:<bob@customer.example>",
+            "DATA",
+            "QUIT",
+        ] {
+            assert!(parse(line.as_bytes()).is_ok(), "{line}");
+        }
+    }
+
     /// Ten ways in which smtp-proto alone would do harm; the numbers are those of its list of
     /// traps in `docs/dependencies.md`. The ones about streams are kept by `frame` (5, 6, 7),
     /// `data` (2, 3, 4, 5) and `reply` (10), and tested there.

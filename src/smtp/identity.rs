@@ -33,9 +33,19 @@ impl Identity {
         if let Some(kept) = self.mailbox.iter().find(mine) {
             return Some(kept);
         }
-        let login = |login: &String| login.eq_ignore_ascii_case(sender.as_str());
-        let stands_for = self.person.iter().any(|held| mine(&held)) || self.logins.iter().any(login);
+        let stands_for = self.person.iter().any(|held| mine(&held)) || self.is_login(sender.as_str());
         if self.replaces && stands_for { self.mailbox.first() } else { None }
+    }
+
+    /// Whether the sender is a login name, or one without a domain with ours put behind it:
+    /// what Roundcube makes of `alice/support`.
+    fn is_login(&self, sender: &str) -> bool {
+        let Some((local, domain)) = sender.rsplit_once('@') else { return false };
+        let domains = || self.mailbox.iter().chain(&self.person).map(Address::domain);
+        let ours = domains().any(|ours| ours.eq_ignore_ascii_case(domain));
+        self.logins
+            .iter()
+            .any(|login| login.eq_ignore_ascii_case(sender) || (ours && login.eq_ignore_ascii_case(local)))
     }
 
     /// The person's own addresses, which must not go out.
@@ -57,7 +67,7 @@ mod tests {
         let account = Identity::account(
             mailbox(),
             all(&["alice@example.org"]),
-            vec!["alice/support@example.org".into()],
+            vec!["alice/support".into(), "alice/help@example.org".into()],
         );
         let personal = Identity::personal(mailbox(), all(&["alice@example.org"]));
         for (sender, as_account, as_person) in [
@@ -65,6 +75,8 @@ mod tests {
             ("HELP@example.org", Some("help@example.org"), Some("help@example.org")),
             ("Alice@example.org", Some("Support@example.org"), None),
             ("alice/support@example.org", Some("Support@example.org"), None),
+            ("alice/help@example.org", Some("Support@example.org"), None),
+            ("alice/support@example.net", None, None),
             ("bob@example.org", None, None),
             ("support@example.net", None, None),
         ] {
