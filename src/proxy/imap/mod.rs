@@ -139,6 +139,7 @@ pub async fn serve(wire: Wire, peer: Peer, admission: Admission, drain: Draining
     };
     tracing::debug!(%ended, "a connection ended before login");
     client.say_farewell(ended, None).await;
+    client.shut_down().await;
 }
 
 /// Everything a session needs before its first command; see [`Session`].
