@@ -82,6 +82,10 @@ impl Client {
         loop {
             match self.event().await? {
                 Event::Line => {
+                    if self.max_bad == MAX_BAD_BEFORE_LOGIN && parse::looks_like_http(self.framer.line()) {
+                        // A browser, made to speak to us by somebody else's page: not a word.
+                        return Err(Ended::ClientGone);
+                    }
                     let parsed = parse::command(self.framer.line(), separator);
                     self.framer.begin_next();
                     match parsed {
