@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mandate::auth::{
     Authenticator, HashSettings, LoginSeparator, LoginSettings, ThrottleSettings, hash_password,
 };
-use mandate::net::{DialSettings, Dialer, Drain, Draining, Gate, LimitSettings, PerKey, Stream, Wire};
+use mandate::net::{DialSettings, Dialer, Drain, Draining, Gate, LimitSettings, Stream, Wire};
 use mandate::policy::{FolderClass, Holder, ReadState, RoleName};
 use mandate::proxy::imap::{Services, Settings, serve};
 use mandate::proxy::{Peer, Targets};
@@ -83,7 +83,7 @@ impl World {
             pools,
             journal,
             counters: Arc::new(Counters::default()),
-            users: PerKey::default(),
+            gate: Arc::new(Gate::new(LimitSettings::default())),
             targets: Arc::new(Targets::default()),
         };
         let (drain, draining) = Drain::new();
