@@ -182,7 +182,10 @@ impl Exchange<'_> {
             self.up.wire.consume(used);
             match did {
                 Did::Go => {}
-                Did::Stop(stop) => return Ok(stop),
+                Did::Stop(stop) => {
+                    reader.tell(found)?;
+                    return Ok(stop);
+                }
                 Did::More if self.up.scanner.is_between_responses() => {
                     reader.tell(found)?;
                     return Ok(Stop::Dry);
