@@ -50,14 +50,14 @@ fn openssl(port: u16, ca: &str, person: &str) -> String {
         password(person)
     );
     format!(
-        "  printf \"{}\" |\n    openssl s_client -quiet -crlf -connect localhost:{port} -CAfile {ca}",
+        "  printf \"{}\" |\n    openssl s_client -quiet -verify_quiet -crlf -connect localhost:{port} -CAfile {ca}",
         commands.replace(r"\\", r"\\\\")
     )
 }
 
 fn swaks(port: u16, ca: &str, person: &str) -> String {
     format!(
-        "  swaks --server localhost:{port} --tls-on-connect --tls-verify --tls-verify-ca {ca} \\\n    \
+        "  swaks --server localhost:{port} --tls-on-connect --tls-verify --tls-ca-path {ca} \\\n    \
          --auth PLAIN --auth-user {person}/support --auth-password \"{}\" \\\n    \
          --from {person} --to customer@example.net --h-Subject 'An answer' --body 'It is on its way.'",
         password(person)
@@ -67,6 +67,6 @@ fn swaks(port: u16, ca: &str, person: &str) -> String {
 fn past(port: u16, ca: &str) -> String {
     format!(
         "  printf 'a LOGIN {SUPPORT} {SUPPORT_PASSWORD}\\nb EXAMINE INBOX\\nc FETCH 1:* (UID FLAGS)\\nd LOGOUT\\n' |\n    \
-         openssl s_client -quiet -crlf -connect localhost:{port} -CAfile {ca}"
+         openssl s_client -quiet -verify_quiet -crlf -connect localhost:{port} -CAfile {ca}"
     )
 }
