@@ -68,6 +68,8 @@ pub(crate) enum Step {
     ExpectClosed,
     /// `expect cut`: it closes without a word.
     ExpectCut,
+    /// `expect cut anyhow`: the same, perhaps after something that depends on the pieces.
+    ExpectCutAnyhow,
     /// `nothing upstream`: nothing has been said there that was not expected.
     NothingUpstream,
 }
@@ -264,6 +266,7 @@ fn directive(line: &str) -> Option<Step> {
         ["close", "client"] => Step::CloseClient,
         ["expect", "closed"] => Step::ExpectClosed,
         ["expect", "cut"] => Step::ExpectCut,
+        ["expect", "cut", "anyhow"] => Step::ExpectCutAnyhow,
         ["nothing", "upstream"] => Step::NothingUpstream,
         _ => return None,
     })
