@@ -36,7 +36,10 @@ pub(super) enum Input {
 pub(super) struct Client {
     pub(super) wire: Wire,
     framer: Framer,
+    /// Commands in a row that were answered BAD.
     bad: u32,
+    /// The same when the last command was handed out: one that is answered well ends the row.
+    bad_before: u32,
     max_bad: u32,
     said_farewell: bool,
     /// Octets of a response are under way that will never be complete.
@@ -49,6 +52,7 @@ impl Client {
             wire,
             framer: Framer::new(Limits::before_login()),
             bad: 0,
+            bad_before: 0,
             max_bad: MAX_BAD_BEFORE_LOGIN,
             said_farewell: false,
             cut: false,
@@ -66,16 +70,26 @@ impl Client {
     /// Writes what is queued, then waits for the next command that can be understood.
     /// Those that cannot are answered here.
     pub(super) async fn next(&mut self, separator: Separator) -> Result<Input, Ended> {
+        if self.bad == self.bad_before {
+            self.bad = 0;
+        }
+        let input = self.input(separator).await?;
+        self.bad_before = self.bad;
+        Ok(input)
+    }
+
+    async fn input(&mut self, separator: Separator) -> Result<Input, Ended> {
         loop {
             match self.event().await? {
                 Event::Line => {
+                    if self.max_bad == MAX_BAD_BEFORE_LOGIN && parse::looks_like_http(self.framer.line()) {
+                        // A browser, made to speak to us by somebody else's page: not a word.
+                        return Err(Ended::ClientGone);
+                    }
                     let parsed = parse::command(self.framer.line(), separator);
                     self.framer.begin_next();
                     match parsed {
-                        Ok(tagged) => {
-                            self.bad = 0;
-                            return Ok(Input::Command(tagged));
-                        }
+                        Ok(tagged) => return Ok(Input::Command(tagged)),
                         Err(bad) => self.refuse(&bad)?,
                     }
                 }

@@ -17,7 +17,7 @@ use crate::imap::writer;
 use crate::policy::{FolderClass, Permit, Step};
 use crate::store::Pin;
 use crate::types::{FolderName, Separator};
-use crate::upstream::EnabledSet;
+use crate::upstream::{EnabledSet, StatusValues};
 
 /// Longest wait for the folders after a change to them; the answer is given anyway.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -48,25 +48,32 @@ impl Session {
         Ok(())
     }
 
-    /// The values of one folder; APPENDLIMIT is ours. `None` if upstream does not tell.
-    pub(super) async fn status_values(
+    /// The values of one folder. `None` if upstream does not tell.
+    async fn status_values(
         &mut self,
         wire: &[u8],
         items: &[StatusItem],
     ) -> Result<Option<StatusData>, Ended> {
-        let asked: Vec<_> = items.iter().copied().filter(|item| *item != StatusItem::AppendLimit).collect();
-        let mut values = Vec::new();
-        if !asked.is_empty() {
-            let told = self.catalogue.status(wire, &asked);
-            match self.watch.unless_lost(Waiting::Upstream, told).await? {
-                Some(told) => values = told,
-                None => return Ok(None),
-            }
-        }
+        let asked = upstream_items(items);
+        let told = if asked.is_empty() {
+            Some(Vec::new())
+        } else {
+            self.watch.unless_lost(Waiting::Upstream, self.catalogue.status(wire, &asked)).await?
+        };
+        Ok(self.with_our_items(told, items))
+    }
+
+    /// Adds what is ours to tell: APPENDLIMIT.
+    pub(super) fn with_our_items(
+        &self,
+        told: Option<StatusValues>,
+        items: &[StatusItem],
+    ) -> Option<StatusData> {
+        let mut values = told?;
         if items.contains(&StatusItem::AppendLimit) {
             values.push((StatusItem::AppendLimit, self.append_limit()));
         }
-        Ok(Some(StatusData { name: wire.to_vec(), items: values }))
+        Some(StatusData { name: Vec::new(), items: values })
     }
 
     /// CREATE, DELETE and RENAME, on whatever connection the session has or gets.
@@ -195,6 +202,11 @@ impl Session {
         lease.give_back().await;
         Ok(Answer { condition: Condition::Ok, code: None })
     }
+}
+
+/// The items that upstream is asked for.
+pub(super) fn upstream_items(items: &[StatusItem]) -> Vec<StatusItem> {
+    items.iter().copied().filter(|item| *item != StatusItem::AppendLimit).collect()
 }
 
 /// The name that CREATE or RENAME makes.

@@ -57,7 +57,10 @@ impl Session {
             Some((outgoing, ours)) if idles => self.start_idle(tag, &outgoing.parts, ours).await?,
             Some(_) | None => Upstream::Polled(Instant::now()),
         };
-        self.wait_for_done(tag, upstream).await
+        let waited = self.wait_for_done(tag, upstream).await;
+        // Upstream may still be in IDLE, where nothing but DONE is understood.
+        self.tainted |= waited.is_err();
+        waited
     }
 
     /// IDLE without an open folder.

@@ -217,6 +217,7 @@ pub(super) fn cut(ended: Ended) -> Ended {
         | Ended::LoginSlow
         | Ended::Cut
         | Ended::Draining
+        | Ended::TooMany
         | Ended::Unparseable => ended,
     }
 }
