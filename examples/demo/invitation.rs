@@ -20,7 +20,7 @@ pub(crate) fn print(scene: &Scene) {
     }
     let mandate =
         format!("{} --config {}", Proxy::binary().display(), scene.proxy.configuration_file().display());
-    println!("\nRead and delete as alice, or see carol fail to:\n");
+    println!("\nRead, mark and delete as alice, then as carol:\n");
     println!("{}", neomutt(imap, &ca, ALICE));
     println!("\nThe bare protocol:\n");
     println!("{}", openssl(imap, &ca, CAROL));
@@ -39,7 +39,7 @@ fn neomutt(port: u16, ca: &str, person: &str) -> String {
     format!(
         "  neomutt -n -F /dev/null -e 'set ssl_ca_certificates_file=\"{ca}\"' \\\n    \
          -e 'set imap_user=\"{person}/support\" imap_pass=\"{}\"' \\\n    \
-         -e 'unset imap_passive' -f imaps://localhost:{port}/INBOX",
+         -e 'set folder=imaps://localhost:{port}/ spoolfile=+INBOX' -f imaps://localhost:{port}/INBOX",
         password(person).replace('\'', "'\\''")
     )
 }
