@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::ended::Ended;
 use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::frame::{Announced, Event, Fault, Framer, Limits, Recovery};
@@ -23,6 +25,9 @@ const MAX_BAD_BEFORE_LOGIN: u32 = 3;
 /// Octets of a refused literal that are read and dropped: the largest message that a host
 /// may be configured to take. A client that sends more unasked is cut off (RFC 7888 §4).
 const MAX_DROPPED: u64 = 1 << 30;
+
+/// The same before login, where no literal is large.
+const MAX_DROPPED_BEFORE_LOGIN: u64 = 4_096;
 
 /// What the client wants next.
 #[derive(Debug)]
@@ -140,7 +145,8 @@ impl Client {
     /// dropped, with the end of its command.
     pub(super) async fn drop_literal(&mut self, announced: Announced) -> Result<(), Ended> {
         if !announced.synchronising {
-            if announced.size > MAX_DROPPED {
+            let most = if self.max_bad == MAX_BAD { MAX_DROPPED } else { MAX_DROPPED_BEFORE_LOGIN };
+            if announced.size > most {
                 return Err(Ended::Unparseable);
             }
             self.skip(announced.size).await?;
@@ -188,7 +194,7 @@ impl Client {
     }
 
     /// A line that is no command: the answer to a SASL challenge. Without CRLF.
-    pub(super) async fn plain_line(&mut self, limit: usize) -> Result<Vec<u8>, Ended> {
+    pub(super) async fn plain_line(&mut self, limit: usize) -> Result<Zeroizing<Vec<u8>>, Ended> {
         loop {
             if let Some(line) = self.plain_line_now(limit)? {
                 return Ok(line);
@@ -198,12 +204,12 @@ impl Client {
     }
 
     /// The same, if it has arrived already.
-    pub(super) fn plain_line_now(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Ended> {
+    pub(super) fn plain_line_now(&mut self, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, Ended> {
         let (used, event) = self.framer.push_plain(self.wire.buffered(), limit);
         self.wire.consume(used);
         match event {
             Some(Event::Line) => {
-                let line = self.framer.plain().to_vec();
+                let line = Zeroizing::new(self.framer.plain().to_vec());
                 self.framer.begin_next();
                 Ok(Some(line))
             }

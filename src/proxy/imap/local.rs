@@ -179,6 +179,9 @@ impl Session {
         let Ok(folder) = folder else { return Ok(Some(no_such_folder())) };
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
+        if self.is_said(folder, subscribed) {
+            return Ok(None);
+        }
         let set = self.services.store.set_subscribed(user, mailbox, folder.clone(), subscribed);
         if let Err(error) = set.await {
             return Ok(Some(match error {
@@ -193,6 +196,13 @@ impl Session {
         let act = Act { verb, right: "l".to_owned(), folder: Some(folder.clone()), ..Act::default() };
         self.recorder.change(&effective, act, Came::Done, &Found::default()).await?;
         Ok(None)
+    }
+
+    /// Whether the user has said just this before: then there is nothing to store or record.
+    fn is_said(&self, folder: &FolderName, subscribed: bool) -> bool {
+        let effective = self.watch.effective();
+        let said = self.services.store.snapshot().subscriptions(effective.user, effective.mailbox);
+        if subscribed { said.subscribed.contains(folder) } else { said.unsubscribed.contains(folder) }
     }
 
     /// MYRIGHTS and LISTRIGHTS of one's own (RFC 4314 §3.7, §3.8), for any folder that is seen.

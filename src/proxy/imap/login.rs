@@ -117,7 +117,7 @@ impl Stranger<'_> {
         loop {
             match progress {
                 Progress::Challenge { challenge, exchange } => {
-                    reply::continuation(self.client.wire.out(), challenge);
+                    reply::challenge(self.client.wire.out(), challenge);
                     let line = self.client.plain_line(Exchange::MAX_LINE).await?;
                     progress = exchange.respond(&line);
                 }

@@ -12,9 +12,11 @@ mod exchange;
 mod folders;
 mod idle;
 mod lease;
+mod lines;
 mod local;
 mod login;
 mod open;
+mod reader;
 mod record;
 mod run;
 mod scene;
@@ -150,6 +152,7 @@ struct Beginning {
 }
 
 struct Resolved {
+    changes: tokio::sync::watch::Receiver<u64>,
     mailbox: Arc<crate::store::Mailbox>,
     catalogue: Arc<crate::upstream::Catalogue>,
     folders: Arc<crate::upstream::Snapshot>,
@@ -175,7 +178,9 @@ async fn begin(
         greeted = true;
         match resolve(&logged_in, services).await {
             Ok((effective, session)) => {
-                let watch = Watch::new(services.store.clone(), ending, effective, &services.settings);
+                let changes = session.changes.clone();
+                let watch =
+                    Watch::new(services.store.clone(), changes, ending, effective, &services.settings);
                 return Ok(Beginning { logged_in, watch, session });
             }
             Err(sentence) => {
@@ -191,6 +196,7 @@ async fn resolve(
     logged_in: &LoggedIn,
     services: &Arc<Services>,
 ) -> Result<(Arc<crate::policy::Effective>, Resolved), String> {
+    let changes = services.store.changes();
     let snapshot = services.store.snapshot();
     let (user, id) = (logged_in.welcome.user, logged_in.mailbox);
     let effective = snapshot.effective(user, id, clock::now()).zip(snapshot.mailbox(id).cloned());
@@ -210,7 +216,7 @@ async fn resolve(
         tracing::warn!(%error, mailbox = %mailbox.address, "the mailbox's folders cannot be listed");
         unreachable
     })?;
-    Ok((Arc::new(effective), Resolved { mailbox, catalogue, folders, place }))
+    Ok((Arc::new(effective), Resolved { changes, mailbox, catalogue, folders, place }))
 }
 
 /// A session from its login's answer to its end.
