@@ -7,3 +7,5 @@ mod support;
 mod day;
 #[path = "real/furnished.rs"]
 mod furnished;
+#[path = "real/revocation.rs"]
+mod revocation;
