@@ -9,3 +9,5 @@ mod day;
 mod furnished;
 #[path = "real/revocation.rs"]
 mod revocation;
+#[path = "real/traps.rs"]
+mod traps;
