@@ -7,3 +7,7 @@ mod support;
 mod day;
 #[path = "real/furnished.rs"]
 mod furnished;
+#[path = "real/revocation.rs"]
+mod revocation;
+#[path = "real/traps.rs"]
+mod traps;

@@ -1,9 +1,16 @@
 //! Every role does a day's work, and the mail host is compared before and after.
 
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
 
 use crate::furnished::{assert_changes, assert_unchanged, furnished, upstream};
-use crate::support::Scene;
+use crate::support::dovecot::SUPPORT;
+use crate::support::process::need;
+use crate::support::scene::password;
+use crate::support::{ALICE, BOB, CAROL, Scene};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/day.py");
 
@@ -74,4 +81,200 @@ fn a_managers_day() {
     ];
     assert_changes(&scene, &before, &expected, "manager");
     assert_eq!(scene.sink.wait(1)[0].header("Subject"), ["from the manager"]);
+}
+
+/// mbsync keeps a copy of every folder, both ways.
+struct Mbsync {
+    directory: TempDir,
+}
+
+impl Mbsync {
+    fn new(scene: &Scene, login: &str) -> Mbsync {
+        need("/usr/bin/mbsync");
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().display();
+        std::fs::create_dir(directory.path().join("mail")).unwrap();
+        let configuration = format!(
+            "IMAPAccount support\nHost localhost\nPort {port}\nUser {login}/{SUPPORT}\nPass \"{password}\"\n\
+             SSLType IMAPS\nCertificateFile {ca}\n\n\
+             IMAPStore far\nAccount support\n\n\
+             MaildirStore near\nPath {place}/mail/\nInbox {place}/mail/INBOX\nSubFolders Verbatim\n\n\
+             Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Near\nExpunge Both\nSync All\n\
+             SyncState {place}/state-\n",
+            port = scene.proxy.imaps().port(),
+            password = password(login),
+            ca = scene.ca.file().display(),
+        );
+        std::fs::write(directory.path().join("mbsyncrc"), configuration).unwrap();
+        Mbsync { directory }
+    }
+
+    /// Synchronises; mbsync must be content.
+    #[track_caller]
+    fn run(&self, scene: &Scene) {
+        let configuration = self.directory.path().join("mbsyncrc");
+        let output = Command::new("mbsync").arg("-c").arg(configuration).arg("-a").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{}", scene.proxy.log());
+    }
+
+    /// The files of a folder, by name.
+    fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let folder = self.directory.path().join("mail").join(folder);
+        let files = ["cur", "new"].map(|part| std::fs::read_dir(folder.join(part)).unwrap());
+        let mut files: Vec<PathBuf> = files.into_iter().flatten().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    /// The file of the message with this number in its subject.
+    fn file(&self, folder: &str, number: u32) -> PathBuf {
+        let subject = format!("Subject: question {number}\n");
+        let is_it = |file: &PathBuf| {
+            String::from_utf8_lossy(&std::fs::read(file).unwrap()).replace('\r', "").contains(&subject)
+        };
+        self.files(folder).into_iter().find(is_it).unwrap()
+    }
+
+    /// Gives a message these maildir flags: `FS`.
+    fn mark(&self, folder: &str, number: u32, flags: &str) {
+        let file = self.file(folder, number);
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let bare = name.split(":2,").next().unwrap();
+        let cur = file.parent().unwrap().parent().unwrap().join("cur");
+        std::fs::rename(&file, cur.join(format!("{bare}:2,{flags}"))).unwrap();
+    }
+
+    /// Puts a message of our own into a folder.
+    fn put(&self, folder: &str, flags: &str, subject: &str) {
+        let text =
+            format!("From: {SUPPORT}\nSubject: {subject}\nMessage-ID: <{subject}@example.org>\n\nbody\n");
+        let place = self.directory.path().join("mail").join(folder).join("cur");
+        std::fs::write(place.join(format!("1.{subject}.host:2,{flags}")), text).unwrap();
+    }
+}
+
+#[test]
+fn mbsync_as_reader_gets_everything_and_changes_nothing() {
+    let scene = furnished();
+    let before = upstream(&scene);
+    let mbsync = Mbsync::new(&scene, CAROL);
+    mbsync.run(&scene);
+    // What is \Deleted upstream is not fetched.
+    assert_eq!(mbsync.files("INBOX").len(), 4);
+    assert_eq!(mbsync.files("Projects").len(), 1);
+    mbsync.mark("INBOX", 1, "FRS");
+    mbsync.mark("INBOX", 2, "ST");
+    mbsync.run(&scene);
+    assert_unchanged(&scene, &before, "flags and a removal");
+    std::fs::remove_file(mbsync.file("Projects", 10)).unwrap();
+    mbsync.run(&scene);
+    assert_unchanged(&scene, &before, "a removed file");
+}
+
+#[test]
+fn mbsync_as_responder_pushes_flags_and_copies_for_sent() {
+    let scene = furnished();
+    let before = upstream(&scene);
+    let mbsync = Mbsync::new(&scene, BOB);
+    mbsync.run(&scene);
+    assert_unchanged(&scene, &before, "the first run");
+    mbsync.mark("INBOX", 1, "FRS");
+    mbsync.mark("INBOX", 2, "ST");
+    std::fs::remove_file(mbsync.file("Archive", 9)).unwrap();
+    mbsync.put("Sent", "S", "sent");
+    mbsync.put("Drafts", "D", "draft");
+    mbsync.run(&scene);
+    let expected = [
+        "Drafts: uid 3 new",
+        r#"INBOX: uid 1 flags {} -> {"\\Answered", "\\Flagged", "\\Seen"}"#,
+        "Sent: uid 2 new",
+    ];
+    assert_changes(&scene, &before, &expected, "responder");
+    // The own draft may go again; mbsync removes it by CLOSE.
+    let drafts = mbsync.files("Drafts");
+    let draft = drafts.iter().find(|file| file.to_str().unwrap().contains("draft")).unwrap();
+    std::fs::remove_file(draft).unwrap();
+    mbsync.run(&scene);
+    let changes = before.changes(&upstream(&scene));
+    assert!(changes.contains(&"Drafts: a message came and went".to_owned()), "{changes:?}");
+}
+
+#[test]
+fn mbsync_as_manager_removes() {
+    let scene = furnished();
+    let before = upstream(&scene);
+    let mbsync = Mbsync::new(&scene, ALICE);
+    mbsync.run(&scene);
+    std::fs::remove_file(mbsync.file("Archive", 9)).unwrap();
+    mbsync.mark("Projects", 10, "ST");
+    mbsync.put("Projects", "S", "filed");
+    mbsync.run(&scene);
+    let changes = before.changes(&upstream(&scene));
+    for expected in ["Archive: uid 1 gone", "Projects: uid 1 gone", "Projects: uid 2 new"] {
+        assert!(changes.iter().any(|change| change == expected), "{changes:?}");
+    }
+}
+
+/// neomutt in a terminal of its own, with the keys of a working day. After an error it forgets
+/// the keys that are left: only what succeeds can be pressed.
+fn neomutt(scene: &Scene, login: &str, keys: &str) {
+    need("/usr/bin/neomutt");
+    let directory = tempfile::tempdir().unwrap();
+    let rc = format!(
+        "set ssl_ca_certificates_file=\"{ca}\"\n\
+         set imap_user=\"{login}/{SUPPORT}\"\nset imap_pass=\"{password}\"\n\
+         set smtp_url=\"smtps://localhost:{smtp}\"\nset smtp_user=\"{login}/{SUPPORT}\"\nset smtp_pass=\"{password}\"\n\
+         set smtp_authenticators=\"plain\"\nset imap_authenticators=\"plain\"\n\
+         set folder=\"imaps://localhost:{imap}/\"\nset spoolfile=\"+INBOX\"\nset record=\"+Sent\"\n\
+         set postponed=\"+Drafts\"\n\
+         set from=\"{SUPPORT}\"\nset use_from=yes\nset realname=\"Support\"\nset edit_headers=no\n\
+         set delete=yes\nset quit=yes\nset confirmappend=no\nset move=no\nset mark_old=no\nset wait_key=no\n\
+         set abort_nosubject=no\nset abort_unmodified=no\nset fast_reply=yes\nset include=yes\nset autoedit=yes\n\
+         set postpone=yes\nset recall=no\nset fcc_attach=yes\nset fcc_before_send=no\n\
+         set header_cache=\"\"\nset message_cachedir=\"\"\nset tmpdir=\"{place}\"\nset editor=\"{place}/editor\"\n\
+         set sleep_time=0\nset beep=no\n",
+        ca = scene.ca.file().display(),
+        password = password(login),
+        smtp = scene.proxy.submissions().port(),
+        imap = scene.proxy.imaps().port(),
+        place = directory.path().display(),
+    );
+    std::fs::write(directory.path().join("muttrc"), rc).unwrap();
+    let editor = directory.path().join("editor");
+    std::fs::write(&editor, "#!/bin/sh\necho 'an answer' >> \"$1\"\n").unwrap();
+    std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let command =
+        format!("timeout 60 neomutt -n -F {}/muttrc -e 'push \"{keys}\"'", directory.path().display());
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).env("TERM", "xterm").env("HOME", directory.path());
+    let output = script.stdin(Stdio::null()).output().expect("script(1) is part of every Debian");
+    let screen = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{:?}\n{screen}\n{}", output.status, scene.proxy.log());
+}
+
+#[test]
+fn neomutt_as_reader_changes_nothing() {
+    let scene = furnished();
+    let before = upstream(&scene);
+    neomutt(&scene, CAROL, "<first-entry><display-message><exit><last-entry><display-message><exit><quit>");
+    assert_unchanged(&scene, &before, "reader");
+}
+
+#[test]
+fn neomutt_as_responder_reads_and_replies() {
+    let scene = furnished();
+    let before = upstream(&scene);
+    let keys = "<first-entry><display-message><exit><flag-message><reply><send-message><sync-mailbox><quit>";
+    neomutt(&scene, BOB, keys);
+    let sent = scene.sink.wait(1);
+    assert!(sent[0].mail_from.starts_with("<support@example.org>"), "{}", sent[0].mail_from);
+    assert!(sent[0].header("From")[0].contains("support@example.org"), "{}", sent[0].text());
+    let expected = [
+        r#"INBOX: uid 1 flags {} -> {"\\Flagged", "\\Seen"}"#,
+        // Flagging moves on to the next one.
+        r#"INBOX: uid 2 flags {} -> {"\\Answered", "\\Seen"}"#,
+        "Sent: uid 2 new",
+    ];
+    assert_changes(&scene, &before, &expected, "responder");
 }
