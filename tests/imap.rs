@@ -111,6 +111,6 @@ fn hold(plays: Vec<(&Transcript, Pieces)>) {
     });
     let failures = failures.into_inner().unwrap();
     let (failed, all) = (failures.len(), plays.len());
-    let shown: Vec<_> = failures.into_iter().take(20).collect();
+    let shown: Vec<_> = failures.into_iter().take(200).collect();
     assert!(shown.is_empty(), "{failed} of {all} went differently:\n\n{}", shown.join("\n\n"));
 }

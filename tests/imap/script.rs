@@ -7,6 +7,7 @@
 //! | `U: ..` | the proxy says exactly this line upstream; `@` is its tag |
 //! | `S: ..` | upstream answers on the connection of the last `U:`; `@` is that tag |
 //! | `C+ ..` `P+ ..` `U+ ..` `S+ ..` | the same without CRLF |
+//! | `Cx N ..` `Px N ..` `Ux N ..` `Sx N ..` | the same, N times |
 //! | `P* ..` | skips lines to the client until one is this |
 //!
 //! `\0`, `\r`, `\n` and `\xHH` are octets. Everything else is a directive, see [`Step`] and
@@ -67,6 +68,8 @@ pub(crate) enum Step {
     ExpectClosed,
     /// `expect cut`: it closes without a word.
     ExpectCut,
+    /// `expect cut anyhow`: the same, perhaps after something that depends on the pieces.
+    ExpectCutAnyhow,
     /// `nothing upstream`: nothing has been said there that was not expected.
     NothingUpstream,
 }
@@ -236,8 +239,17 @@ fn said(line: &str) -> Option<Step> {
         "U+" => Step::UpstreamPart(unescape(text)),
         "S:" => Step::Server(with_end()),
         "S+" => Step::Server(unescape(text)),
+        "Cx" => Step::Client(repeated(text)?),
+        "Px" => Step::ProxyPart(repeated(text)?),
+        "Ux" => Step::UpstreamPart(repeated(text)?),
+        "Sx" => Step::Server(repeated(text)?),
         _ => return None,
     })
+}
+
+fn repeated(text: &str) -> Option<Vec<u8>> {
+    let (times, text) = text.split_once(' ')?;
+    Some(unescape(text).repeat(times.parse().ok()?))
 }
 
 fn directive(line: &str) -> Option<Step> {
@@ -254,6 +266,7 @@ fn directive(line: &str) -> Option<Step> {
         ["close", "client"] => Step::CloseClient,
         ["expect", "closed"] => Step::ExpectClosed,
         ["expect", "cut"] => Step::ExpectCut,
+        ["expect", "cut", "anyhow"] => Step::ExpectCutAnyhow,
         ["nothing", "upstream"] => Step::NothingUpstream,
         _ => return None,
     })

@@ -75,6 +75,10 @@ impl Near {
         Poll::Pending
     }
 
+    pub(crate) fn forget(&self) {
+        lock(&self.0).heard.clear();
+    }
+
     /// What has been heard and not taken.
     pub(crate) fn rest(&self) -> Vec<u8> {
         lock(&self.0).heard.clone()

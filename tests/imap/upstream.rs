@@ -105,6 +105,10 @@ impl Upstream {
     /// Says something on the connection of the last expected command.
     pub(crate) fn say(&mut self, octets: &[u8]) {
         let link = &mut self.links[self.current];
+        if octets.starts_with(b"@ ") {
+            // Refused: a literal that was announced does not come.
+            (link.literal, link.in_command) = (0, false);
+        }
         let text = with_tag(octets, &link.tag);
         link.output.extend_from_slice(&text);
     }

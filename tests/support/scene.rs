@@ -1,6 +1,7 @@
 //! The usual scene: one shared mailbox, three people, all servers.
 
-use super::dovecot::{SUPPORT, SUPPORT_PASSWORD};
+use super::dovecot::{self, SUPPORT, SUPPORT_PASSWORD};
+use super::proxy;
 use super::{Ca, Dovecot, Imap, Postfix, Proxy, Sink, Smtp};
 
 /// The manager of the shared mailbox, and its owner.
@@ -25,11 +26,17 @@ impl Scene {
     /// Starts everything, and adds the people, the mailbox and the grants by the
     /// command line.
     pub fn open() -> Scene {
+        Scene::with(dovecot::Settings::default(), "")
+    }
+
+    /// The same with an upstream of the test's own, and more lines for `proxy.toml`.
+    pub fn with(upstream: dovecot::Settings, extra: &str) -> Scene {
         let ca = Ca::new();
-        let dovecot = Dovecot::start(&ca);
+        let dovecot = Dovecot::with(ca.localhost(), upstream);
         let sink = Sink::start();
         let postfix = Postfix::start(&sink, &dovecot, &ca.localhost());
-        let proxy = Proxy::start(&ca);
+        let settings = proxy::Settings { certificate: ca.localhost(), extra: extra.to_owned() };
+        let proxy = Proxy::with(settings);
         let scene = Scene { proxy, postfix, dovecot, sink, ca };
         for person in [ALICE, BOB, CAROL] {
             scene.add_user(person);

@@ -101,6 +101,7 @@ impl Session {
         };
         let manner = self.manner(step, command);
         let mut exchange = self.exchanging(tag, manner)?;
+        exchange.begin(&ours, found).await?;
         for part in &outgoing.parts {
             exchange.send(part).await?;
             if let Stop::Tagged(answer) = exchange.read(&ours, found).await? {

@@ -93,6 +93,8 @@ pub(super) struct Manner {
     /// The step is a FETCH, STORE or SEARCH by sequence number (RFC 3501 §7.4.1).
     pub(super) no_expunge: bool,
     pub(super) condstore: bool,
+    /// The step is a SEARCH of the client's.
+    pub(super) searches: bool,
     /// The client numbers by UID.
     pub(super) by_uid: bool,
     /// The client may learn where messages went: it may read the target.
@@ -119,6 +121,7 @@ impl Exchange<'_> {
         ours: &Tag,
         found: &mut Found,
     ) -> Result<Answer, Ended> {
+        self.begin(ours, found).await?;
         let last = outgoing.parts.len().saturating_sub(1);
         for (i, part) in outgoing.parts.iter().enumerate() {
             self.send(part).await?;
@@ -131,6 +134,18 @@ impl Exchange<'_> {
         match self.read(ours, found).await? {
             Stop::Tagged(answer) => Ok(answer),
             Stop::Continue | Stop::Dry => Err(Ended::UpstreamUnparseable),
+        }
+    }
+
+    /// Takes in what upstream has said since the last command. An answer under the tag that
+    /// is about to be used would be taken for the command's own.
+    pub(super) async fn begin(&mut self, ours: &Tag, found: &mut Found) -> Result<(), Ended> {
+        if matches!(fill_at_once(&mut self.up.wire).await, Some(Ok(0) | Err(_))) {
+            return Err(Ended::UpstreamGone);
+        }
+        match self.take_in(ours, found).await? {
+            Stop::Dry => Ok(()),
+            Stop::Continue | Stop::Tagged(_) => Err(Ended::UpstreamUnparseable),
         }
     }
 
@@ -383,6 +398,9 @@ impl<'a> Reader<'a> {
 
     fn searched(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<u64, Ended> {
         if self.manner.show == Show::Answer {
+            if !self.manner.searches {
+                return Ok(u64::from(matches!(event, Event::Search | Event::Esearch(_))));
+            }
             return Ok(self.search.event(event, out).map_or(0, |_| 1));
         }
         if let Event::SearchNumbers(text) = event {

@@ -141,6 +141,11 @@ impl Session {
         if let Command::Create { folder: Ok(folder), .. } = command {
             self.pin_new(folder).await;
         }
+        if let Some(new) = new_name(command) {
+            // Dovecot 2.3 can leave a folder that another connection has made out of LIST, after
+            // a RENAME for good; asked about it by name, it looks for itself.
+            let _ = self.catalogue.status(new.to_wire().as_bytes(), &[StatusItem::UidNext]).await;
+        }
         match self.catalogue.refresh(Instant::now() + REFRESH).await {
             Ok(folders) => self.folders = folders,
             Err(error) => tracing::warn!(%error, "folders cannot be listed after a change"),

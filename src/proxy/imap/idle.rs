@@ -70,6 +70,7 @@ impl Session {
 
     async fn start_idle(&mut self, tag: &Tag, parts: &[Vec<u8>], ours: Tag) -> Result<Upstream, Ended> {
         let mut exchange = self.exchanging(tag, IDLING)?;
+        exchange.begin(&ours, &mut Found::default()).await?;
         for part in parts {
             exchange.send(part).await?;
         }
@@ -204,6 +205,7 @@ const IDLING: Manner = Manner {
     opening: false,
     no_expunge: false,
     condstore: false,
+    searches: false,
     by_uid: true,
     tells_uids: false,
     as_rfc822: false,

@@ -266,6 +266,7 @@ impl Session {
             opening: false,
             no_expunge,
             condstore: self.condstore,
+            searches: matches!(command, Command::Search { .. }),
             by_uid,
             tells_uids: readable,
             as_rfc822: renamed("RFC822"),

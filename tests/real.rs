@@ -1,0 +1,9 @@
+//! Mandate between real clients and real servers: what happens upstream is compared
+//! before and after. One binary, so that the whole is linked once.
+
+mod support;
+
+#[path = "real/day.rs"]
+mod day;
+#[path = "real/furnished.rs"]
+mod furnished;
