@@ -258,7 +258,7 @@ fn not_permitted(effective: &Effective, to: FolderClass) -> Flags {
 }
 
 /// STORE: as asked where every flag that it touches is permitted; otherwise the permitted
-/// part, and then the true flags (rights.md section 5, "revert").
+/// part, and then the true flags (docs/rights.md, "Answers").
 fn store(effective: &Effective, place: Place, asked: (StoreMode, &Flags, &Flags), conditional: bool) -> Plan {
     let (mode, flags, known) = asked;
     let mut touched = flags.clone();
@@ -366,7 +366,7 @@ fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<Ste
 /// The steps that remove what is marked, meant and permitted.
 ///
 /// Without UIDPLUS there is only the EXPUNGE that takes everything marked: it serves
-/// somebody who may remove everything, and nobody else (rights.md 4.3, case 1).
+/// somebody who may remove everything, and nobody else.
 fn removals(facts: &Facts<'_>, place: Place, found: &UidSet, uidplus: bool) -> VecDeque<StepKind> {
     let only_own = facts.effective.only_own(place.class);
     let meant = if only_own { found.intersect(facts.own) } else { found.clone() };
