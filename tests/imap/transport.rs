@@ -48,13 +48,13 @@ impl Near {
     pub(crate) fn say(&self, chunk: Vec<u8>) {
         let mut shared = lock(&self.0);
         shared.chunks.push_back(chunk);
-        shared.reader.take().map_or((), Waker::wake);
+        wake(&mut shared.reader);
     }
 
     pub(crate) fn hang_up(&self) {
         let mut shared = lock(&self.0);
         shared.client_gone = true;
-        shared.reader.take().map_or((), Waker::wake);
+        wake(&mut shared.reader);
     }
 
     /// Takes what `take` finds in the octets heard so far. `Err`: it never will, as the
@@ -113,7 +113,7 @@ impl AsyncWrite for Far {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let mut shared = lock(&self.0);
         shared.heard.extend_from_slice(octets);
-        shared.listener.take().map_or((), Waker::wake);
+        wake(&mut shared.listener);
         Poll::Ready(Ok(octets.len()))
     }
 
@@ -133,8 +133,14 @@ impl Drop for Far {
     }
 }
 
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
 fn leave(shared: &Mutex<Shared>, how: Left) {
     let mut shared = lock(shared);
     shared.left.get_or_insert(how);
-    shared.listener.take().map_or((), Waker::wake);
+    wake(&mut shared.listener);
 }
