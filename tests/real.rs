@@ -9,5 +9,7 @@ mod day;
 mod furnished;
 #[path = "real/revocation.rs"]
 mod revocation;
+#[path = "real/streaming.rs"]
+mod streaming;
 #[path = "real/traps.rs"]
 mod traps;
