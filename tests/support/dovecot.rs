@@ -146,6 +146,14 @@ impl Dovecot {
         self.process.output()
     }
 
+    /// Changes an account's password; restarts, since Dovecot may know the old one still.
+    pub fn set_password(&mut self, user: &str, password: &str) {
+        self.stop();
+        self.settings.users.insert(user.to_owned(), password.to_owned());
+        write_passwords(self.directory.path(), &self.settings);
+        self.resume();
+    }
+
     /// How much all its processes have read from files and the like so far, in octets.
     pub fn octets_read(&self) -> u64 {
         let group = format!(" {} ", self.process.id());
@@ -176,7 +184,8 @@ impl Dovecot {
         eventually("Dovecot greets", || {
             if self.process.ended().is_some() {
                 let log = self.log();
-                assert!(log.contains("Address already in use"), "Dovecot does not start:\n{log}");
+                let taken = log.contains("Address already in use") || log.contains("duplicate listener");
+                assert!(taken, "Dovecot does not start:\n{log}");
                 return Some(false);
             }
             let mut socket = TcpStream::connect(self.imap()).ok()?;
