@@ -7,7 +7,13 @@ mod support;
 mod day;
 #[path = "real/furnished.rs"]
 mod furnished;
+#[path = "real/loss.rs"]
+mod loss;
 #[path = "real/revocation.rs"]
 mod revocation;
+#[path = "real/streaming.rs"]
+mod streaming;
 #[path = "real/traps.rs"]
 mod traps;
+#[path = "real/upstreams.rs"]
+mod upstreams;

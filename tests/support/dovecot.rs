@@ -146,6 +146,28 @@ impl Dovecot {
         self.process.output()
     }
 
+    /// Changes an account's password; restarts, since Dovecot may know the old one still.
+    pub fn set_password(&mut self, user: &str, password: &str) {
+        self.stop();
+        self.settings.users.insert(user.to_owned(), password.to_owned());
+        write_passwords(self.directory.path(), &self.settings);
+        self.resume();
+    }
+
+    /// How much all its processes have read from files and the like so far, in octets.
+    pub fn octets_read(&self) -> u64 {
+        let group = format!(" {} ", self.process.id());
+        let of = |place: PathBuf| {
+            let stat = std::fs::read_to_string(place.join("stat")).ok()?;
+            // PID (NAME) STATE PPID PGRP: proc(5).
+            let fields = stat.rsplit(") ").next()?;
+            let pgrp = format!(" {} ", fields.split(' ').nth(2)?);
+            let io = std::fs::read_to_string(place.join("io")).ok().filter(|_| pgrp == group)?;
+            io.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse::<u64>().ok())
+        };
+        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| of(entry.path())).sum()
+    }
+
     /// Stops it as an outage would; [`Dovecot::resume`] brings it back.
     pub fn stop(&mut self) {
         self.process.kill();
@@ -162,7 +184,8 @@ impl Dovecot {
         eventually("Dovecot greets", || {
             if self.process.ended().is_some() {
                 let log = self.log();
-                assert!(log.contains("Address already in use"), "Dovecot does not start:\n{log}");
+                let taken = log.contains("Address already in use") || log.contains("duplicate listener");
+                assert!(taken, "Dovecot does not start:\n{log}");
                 return Some(false);
             }
             let mut socket = TcpStream::connect(self.imap()).ok()?;
