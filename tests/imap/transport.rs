@@ -48,13 +48,13 @@ impl Near {
     pub(crate) fn say(&self, chunk: Vec<u8>) {
         let mut shared = lock(&self.0);
         shared.chunks.push_back(chunk);
-        shared.reader.take().map_or((), Waker::wake);
+        shared.reader.take().into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn hang_up(&self) {
         let mut shared = lock(&self.0);
         shared.client_gone = true;
-        shared.reader.take().map_or((), Waker::wake);
+        shared.reader.take().into_iter().for_each(Waker::wake);
     }
 
     /// Takes what `take` finds in the octets heard so far. `Err`: it never will, as the
@@ -113,7 +113,7 @@ impl AsyncWrite for Far {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let mut shared = lock(&self.0);
         shared.heard.extend_from_slice(octets);
-        shared.listener.take().map_or((), Waker::wake);
+        shared.listener.take().into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(octets.len()))
     }
 
@@ -136,5 +136,5 @@ impl Drop for Far {
 fn leave(shared: &Mutex<Shared>, how: Left) {
     let mut shared = lock(shared);
     shared.left.get_or_insert(how);
-    shared.listener.take().map_or((), Waker::wake);
+    shared.listener.take().into_iter().for_each(Waker::wake);
 }
