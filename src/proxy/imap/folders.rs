@@ -167,7 +167,7 @@ impl Session {
     /// A folder that is gone needs no class.
     async fn unpin(&self, folder: &FolderName) {
         let snapshot = self.services.store.snapshot();
-        if !snapshot.mailbox(self.mailbox.id).is_some_and(|mailbox| mailbox.pin(folder).is_some()) {
+        if snapshot.mailbox(self.mailbox.id).is_none_or(|mailbox| mailbox.pin(folder).is_none()) {
             return;
         }
         let gone = folder.clone();
