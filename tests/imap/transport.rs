@@ -48,21 +48,13 @@ impl Near {
     pub(crate) fn say(&self, chunk: Vec<u8>) {
         let mut shared = lock(&self.0);
         shared.chunks.push_back(chunk);
-<<<<<<< HEAD
         wake(&mut shared.reader);
-=======
-        shared.reader.take().into_iter().for_each(Waker::wake);
->>>>>>> demo
     }
 
     pub(crate) fn hang_up(&self) {
         let mut shared = lock(&self.0);
         shared.client_gone = true;
-<<<<<<< HEAD
         wake(&mut shared.reader);
-=======
-        shared.reader.take().into_iter().for_each(Waker::wake);
->>>>>>> demo
     }
 
     /// Takes what `take` finds in the octets heard so far. `Err`: it never will, as the
@@ -121,11 +113,7 @@ impl AsyncWrite for Far {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let mut shared = lock(&self.0);
         shared.heard.extend_from_slice(octets);
-<<<<<<< HEAD
         wake(&mut shared.listener);
-=======
-        shared.listener.take().into_iter().for_each(Waker::wake);
->>>>>>> demo
         Poll::Ready(Ok(octets.len()))
     }
 
@@ -154,9 +142,5 @@ fn wake(waker: &mut Option<Waker>) {
 fn leave(shared: &Mutex<Shared>, how: Left) {
     let mut shared = lock(shared);
     shared.left.get_or_insert(how);
-<<<<<<< HEAD
     wake(&mut shared.listener);
-=======
-    shared.listener.take().into_iter().for_each(Waker::wake);
->>>>>>> demo
 }
