@@ -7,6 +7,8 @@ mod support;
 mod day;
 #[path = "real/furnished.rs"]
 mod furnished;
+#[path = "real/limits.rs"]
+mod limits;
 #[path = "real/loss.rs"]
 mod loss;
 #[path = "real/revocation.rs"]

@@ -139,9 +139,9 @@ pub enum Event {
         /// The line of the intent.
         intent: Seq,
         outcome: Outcome,
-        /// What it really touched, where known.
+        /// What the messages are called in the intent's target, where upstream said so.
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_shown")]
-        uids: Option<UidSet>,
+        target_uids: Option<UidSet>,
         #[serde(skip_serializing_if = "Option::is_none")]
         count: Option<u64>,
         /// Upstream's queue id of a submission, cleaned by the caller.

@@ -161,6 +161,9 @@ fn a_client_that_goes_away_cancels_nothing_half_way() {
     });
     let gone = gone(&scene).into_iter().filter(|uid| *uid < 6).collect::<Vec<_>>();
     assert!(gone.is_empty() || gone == [1, 2, 3], "{gone:?}");
+    let journal = std::fs::read_to_string(scene.proxy.state().join("journal.jsonl")).unwrap();
+    let outcome = journal.lines().find(|line| line.contains("\"outcome\":\"done\",\"target_uids\":\"3:5\""));
+    assert_eq!(outcome.is_some(), !gone.is_empty(), "UIDs in Trash are called so\n{journal}");
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(super) enum Ended {
     Autologout,
     /// The client neither sends nor reads.
     Slow,
+    /// Too many commands or wrong passwords before a login.
+    NoLogin,
     /// Too many commands that are none, or octets that are no commands.
     Unparseable,
     /// Upstream closed, or its connection broke.
@@ -44,6 +46,7 @@ impl Ended {
             Self::Draining => (unavailable, "The service restarts; please connect again".to_owned()),
             Self::Autologout => (None, "Logged out: no command for a long time".to_owned()),
             Self::Slow => (None, "The connection is too slow; please connect again".to_owned()),
+            Self::NoLogin => (None, "Too many attempts without a login; please connect again".to_owned()),
             Self::Unparseable => (None, "Too many commands that are not understood".to_owned()),
             Self::UpstreamGone | Self::UpstreamSlow | Self::UpstreamUnparseable => {
                 (unavailable, format!("The mail host of {whose} has a problem; please connect again"))
@@ -67,6 +70,7 @@ impl Ended {
             | Self::Draining
             | Self::Autologout
             | Self::Slow
+            | Self::NoLogin
             | Self::Unparseable
             | Self::JournalFailed => false,
         }
@@ -82,6 +86,7 @@ impl fmt::Display for Ended {
             Self::Draining => "draining",
             Self::Autologout => "autologout",
             Self::Slow => "client too slow",
+            Self::NoLogin => "no login",
             Self::Unparseable => "client unparseable",
             Self::UpstreamGone => "upstream closed",
             Self::UpstreamSlow => "upstream too slow",

@@ -78,7 +78,7 @@ impl Stranger<'_> {
                 break;
             }
         }
-        Err(Ended::Unparseable)
+        Err(Ended::NoLogin)
     }
 
     fn answer(&mut self, tag: &Tag, command: &Command) -> Result<(), Ended> {

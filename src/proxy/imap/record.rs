@@ -34,9 +34,9 @@ impl Recorder {
 
     /// What became of it, before the client is told.
     pub(super) async fn outcome(&self, intent: Seq, outcome: Outcome, found: &Found) -> Result<(), Ended> {
-        let uids = found.stored.as_ref().map(|(_, uids)| uids.clone());
+        let target_uids = found.stored.as_ref().map(|(_, uids)| uids.clone());
         let (session, count) = (self.session, None);
-        let event = Event::Outcome { session, intent, outcome, uids, count, queue_id: None };
+        let event = Event::Outcome { session, intent, outcome, target_uids, count, queue_id: None };
         self.write(event, Durability::Grouped).await.map(|_| ())
     }
 

@@ -49,8 +49,8 @@ impl Recorder {
     /// How it came out, written before the client hears of it. If that fails the message is
     /// where it is all the same, and the log says so.
     pub(super) async fn outcome(&self, intent: Seq, outcome: Outcome, queue_id: Option<String>) {
-        let (session, uids, count) = (self.peer.session, None, None);
-        let event = Event::Outcome { session, intent, outcome, uids, count, queue_id };
+        let (session, count, target_uids) = (self.peer.session, None, None);
+        let event = Event::Outcome { session, intent, outcome, target_uids, count, queue_id };
         // Lost in a power cut it leaves an intent without outcome: unknown, which is true.
         if self.write(event, Durability::Grouped).await.is_err() {
             tracing::error!(%session, intent = intent.0, "outcome not recorded: {outcome:?}");

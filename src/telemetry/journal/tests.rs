@@ -41,7 +41,14 @@ fn intent() -> Event {
 
 fn outcome(intent: Seq) -> Event {
     let session = SessionId(4);
-    Event::Outcome { session, intent, outcome: Outcome::Done, uids: None, count: Some(5), queue_id: None }
+    Event::Outcome {
+        session,
+        intent,
+        outcome: Outcome::Done,
+        target_uids: None,
+        count: Some(5),
+        queue_id: None,
+    }
 }
 
 async fn written(dir: &Path) -> PathBuf {
