@@ -165,13 +165,17 @@ impl Proxy {
         let log = self.directory.path().join("log");
         let mut process = Process::start(&Proxy::binary(), &arguments, &log);
         let doors = [self.imaps(), self.submissions()];
+        // Written last, when the command line is answered too; left behind by a kill.
+        let listening = self.state().join("listening");
+        let _ = std::fs::remove_file(&listening);
         let up = eventually("mandate listens", || {
             if process.ended().is_some() {
                 let log = process.output();
                 assert!(log.contains("in use"), "mandate does not start:\n{log}");
                 return Some(false);
             }
-            doors.iter().all(|door| TcpStream::connect(door).is_ok()).then_some(true)
+            let answers = |door: &SocketAddr| TcpStream::connect(door).is_ok();
+            (listening.exists() && doors.iter().all(answers)).then_some(true)
         });
         self.process = up.then_some(process);
         up
