@@ -2,6 +2,7 @@
 # need on Debian 12 and say so; see scripts/deps.
 
 CARGO ?= cargo
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo) env
 
 .PHONY: build demo test nightly bench lint docs deps
 
@@ -9,10 +10,11 @@ build:
 	$(CARGO) build --locked --release
 
 # A real Dovecot and Postfix with Mandate in front, a short tour, and logins to try.
-# DEMO_ONESHOT=1 ends after the tour.
+# DEMO_ONESHOT=1 ends after the tour. Postfix is started by root only.
 demo: deps
-	$(CARGO) build --locked --bin mandate
-	MANDATE_BINARY=$(CURDIR)/target/debug/mandate $(CARGO) run --locked --quiet --example demo
+	$(CARGO) build --locked --bin mandate --example demo
+	@$(AS_ROOT) MANDATE_BINARY=$(CURDIR)/target/debug/mandate \
+		DEMO_ONESHOT=$(DEMO_ONESHOT) target/debug/examples/demo
 
 test: deps
 	$(CARGO) test --locked --no-fail-fast

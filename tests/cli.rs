@@ -261,9 +261,7 @@ fn a_daemon_answers_for_its_store_and_ends_in_order() {
     });
     fs::write(&file, &good).unwrap();
     proxy.signal("HUP");
-    support::eventually("the reload is done", || {
-        proxy.log().contains("certificates read again").then_some(())
-    });
+    support::eventually("the reload is done", || proxy.log().contains("are taken over").then_some(()));
 
     assert!(proxy.terminate().success());
     assert!(!proxy.state().join("listening").exists());

@@ -76,6 +76,41 @@ fn a_removing_step_asks_the_rights_of_its_moment() {
 }
 
 #[test]
+fn nothing_begins_under_rights_that_have_changed() {
+    let (manager, reader) =
+        (effective(&Role::manager(), ReadState::Shared), effective(&Role::reader(), ReadState::Shared));
+    for action in [
+        Action::Delete { class: FolderClass::Ordinary, hides_below: false },
+        Action::Append { class: FolderClass::Sent, flags: Flags::default() },
+        Action::Poll(Place::of(FolderClass::Inbox)),
+    ] {
+        let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!("{action:?}") };
+        let own = UidSet::new();
+        let facts = Facts { last: Fact::Start, effective: &reader, own: &own, by_uid: true };
+        let Next::Refuse(denial) = permit.next(&facts) else { panic!("{action:?}") };
+        assert_eq!(denial.reason, Reason::Withdrawn);
+    }
+}
+
+#[test]
+fn a_long_expunge_stops_at_own_drafts_when_the_role_narrows() {
+    let (manager, responder) =
+        (effective(&Role::manager(), ReadState::Shared), effective(&Role::responder(), ReadState::Shared));
+    let action = Action::Expunge { place: Place::of(FolderClass::Drafts), uidplus: true };
+    let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!() };
+    // Every other UID: far more than one command line holds.
+    let marked: UidSet = (1..9_000).filter(|uid| uid % 2 == 1).collect();
+    let (none, own) = (UidSet::new(), UidSet::range(8_999, 8_999));
+    let facts = |last, effective, own| Facts { last, effective, own, by_uid: true };
+    assert!(matches!(permit.next(&facts(Fact::Start, &manager, &none)), Next::Run(_)));
+    let Next::Run(first) = permit.next(&facts(Fact::Deleted(marked), &manager, &none)) else { panic!() };
+    assert!(matches!(first.kind(), StepKind::Remove(uids) if uids.contains(1) && !uids.contains(8_999)));
+    let Next::Run(last) = permit.next(&facts(Fact::Done, &responder, &own)) else { panic!() };
+    assert_eq!(*last.kind(), StepKind::Remove(own.clone()));
+    assert!(matches!(permit.next(&facts(Fact::Done, &responder, &own)), Next::Done));
+}
+
+#[test]
 fn several_grants_give_their_union() {
     let (reader, manager) = (Role::reader(), Role::responder());
     let grants = [(GrantId(1), &reader), (GrantId(2), &manager)];

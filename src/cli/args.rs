@@ -146,7 +146,7 @@ pub(super) enum Mailbox {
 pub(super) struct MailboxAdd {
     /// The mailbox's address: support@example.org
     pub address: String,
-    /// A short name to log in with: support [default: the part before @]
+    /// A short name to log in with: support [default: the local part of the address]
     #[arg(long, value_name = "NAME")]
     pub short: Option<String>,
     /// A further address of the mailbox; repeat for more

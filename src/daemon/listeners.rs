@@ -42,9 +42,10 @@ impl Listening {
             imap: imap.iter().map(Listener::address).collect(),
             submission: submission.iter().map(Listener::address).collect(),
         };
-        for (service, door, listeners) in
-            [("imap", parts.imap()?, imap), ("submission", parts.submission()?, submission)]
-        {
+        for (service, door, listeners) in [
+            ("imap", parts.imap(&sessions.draining())?, imap),
+            ("submission", parts.submission()?, submission),
+        ] {
             for listener in listeners {
                 tracing::info!(service, address = %listener.address(), "listening");
                 tokio::spawn(accept(listener, door.clone(), sessions.clone()));

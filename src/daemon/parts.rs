@@ -10,7 +10,7 @@ use super::status::Offline;
 use crate::admin::{self, Hosts, StatusSource};
 use crate::auth::Authenticator;
 use crate::config::{Config, State};
-use crate::net::{Acceptor, Dialer, Gate, PerKey, ServerIdentity};
+use crate::net::{Acceptor, Dialer, Draining, Gate, ServerIdentity};
 use crate::proxy::{Door, Service, imap, smtp};
 use crate::store::{self, Sealer, Store};
 use crate::telemetry::{Counters, Journal};
@@ -67,7 +67,7 @@ impl Parts {
     }
 
     /// The door for IMAP, and what is behind it.
-    pub(super) fn imap(&self) -> Result<Door, DaemonError> {
+    pub(super) fn imap(&self, draining: &Draining) -> Result<Door, DaemonError> {
         let pools = Pools::new(self.connector.clone(), self.config.upstream.pool());
         let services = imap::Services {
             settings: self.config.imap.session.clone(),
@@ -78,10 +78,12 @@ impl Parts {
             pools,
             journal: self.journal.clone(),
             counters: Arc::clone(&self.counters),
-            users: PerKey::default(),
+            gate: Arc::clone(&self.gate),
             targets: Arc::default(),
         };
-        self.door("imap", Service::Imap(Arc::new(services)))
+        let services = Arc::new(services);
+        tokio::spawn(imap::keep_house(Arc::clone(&services), draining.clone()));
+        self.door("imap", Service::Imap(services))
     }
 
     /// The door for submission, and what is behind it.
@@ -93,6 +95,7 @@ impl Parts {
             connector: self.connector.clone(),
             journal: self.journal.clone(),
             counters: Arc::clone(&self.counters),
+            gate: Arc::clone(&self.gate),
         };
         self.door("smtp", Service::Submission(Arc::new(services)))
     }

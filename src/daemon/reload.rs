@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::parts::Parts;
 use crate::config::Config;
+use crate::telemetry::log;
 
 /// The file, and the configuration in force.
 pub(super) struct Reload {
@@ -33,8 +34,13 @@ impl Reload {
         for section in self.waiting(&fresh) {
             tracing::warn!("reload: [{section}] has changed, which takes a restart");
         }
-        self.current.tls = fresh.tls;
-        tracing::info!(file = %self.file.display(), "reload: certificates read again");
+        if let Err(error) = log::change(&fresh.log.settings()) {
+            tracing::error!("reload: {error}; the running configuration stays");
+            return;
+        }
+        parts.gate.change(fresh.limits.clone());
+        (self.current.tls, self.current.log, self.current.limits) = (fresh.tls, fresh.log, fresh.limits);
+        tracing::info!(file = %self.file.display(), "reload: certificates, [limits] and [log] are taken over");
     }
 
     /// The sections that differ from what runs and cannot be taken over.
@@ -47,9 +53,7 @@ impl Reload {
             ("submission", old.submission != fresh.submission),
             ("tls", handshake),
             ("login", old.login != fresh.login),
-            ("limits", old.limits != fresh.limits),
             ("upstream", old.upstream != fresh.upstream),
-            ("log", old.log != fresh.log),
             ("admin", old.admin != fresh.admin),
             ("daemon", old.daemon != fresh.daemon),
         ]

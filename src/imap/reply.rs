@@ -44,6 +44,13 @@ pub fn bad_without_tag(out: &mut Vec<u8>, text: &str) {
     status(out, "*", "BAD", "", text);
 }
 
+/// `+` with a SASL challenge in base64, which may be empty (RFC 3501 §7.5): no text then.
+pub fn challenge(out: &mut Vec<u8>, base64: &str) {
+    out.extend_from_slice(b"+ ");
+    out.extend(base64.bytes().filter(|octet| octet.is_ascii_alphanumeric() || b"+/=".contains(octet)));
+    out.extend_from_slice(b"\r\n");
+}
+
 /// `+ text`.
 pub fn continuation(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(b"+ ");

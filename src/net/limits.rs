@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::types::{Network, UserId};
@@ -66,7 +67,7 @@ impl fmt::Display for Refused {
 
 /// Counts connections, for all listeners together.
 pub struct Gate {
-    settings: LimitSettings,
+    settings: ArcSwap<LimitSettings>,
     connections: Arc<AtomicUsize>,
     unauthenticated: Arc<AtomicUsize>,
     by_address: PerKey<Network>,
@@ -77,7 +78,7 @@ pub struct Gate {
 impl Gate {
     pub fn new(settings: LimitSettings) -> Self {
         Self {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             connections: Arc::default(),
             unauthenticated: Arc::default(),
             by_address: PerKey::default(),
@@ -86,15 +87,20 @@ impl Gate {
         }
     }
 
+    /// Other limits, for whoever comes from here on.
+    pub fn change(&self, settings: LimitSettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
     /// A place for one more session of a user who has just logged in; held by the session.
     pub fn admit_user(&self, user: UserId) -> Result<Place<UserId>, Refused> {
-        self.by_user.take(user, self.settings.per_user).ok_or(Refused::PerUser)
+        self.by_user.take(user, self.settings.load().per_user).ok_or(Refused::PerUser)
     }
 
     /// A place for a connection from `address`, given back on drop.
     pub fn admit(&self, address: IpAddr) -> Result<Admission, Refused> {
         let key = Network::around(address, 64);
-        let limits = &self.settings;
+        let limits = self.settings.load();
         let connection = Counted::take(&self.connections, limits.connections).ok_or(Refused::Connections)?;
         let of_address = self.by_address.take(key, limits.per_address).ok_or(Refused::PerAddress)?;
         let before_login = BeforeLogin {
@@ -217,6 +223,14 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn other_limits_count_from_here_on() {
+        let gate = gate();
+        let _held = gate.admit_user(UserId(1)).unwrap();
+        gate.change(LimitSettings { per_user: 1, ..LimitSettings::default() });
+        assert_eq!(gate.admit_user(UserId(1)).err(), Some(Refused::PerUser));
     }
 
     #[test]

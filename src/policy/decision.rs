@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Facts, FolderClass, Next, Place, Rights, SendRight};
-use crate::types::{GrantId, Timestamp};
+use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight};
+use crate::types::Timestamp;
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
 #[derive(Debug)]
@@ -27,19 +28,23 @@ pub enum Doubt {
 /// Only [`decide`] makes one; it is not `Clone`, and [`Permit::next`] uses it up.
 #[derive(Debug)]
 pub struct Permit {
-    pub(super) plan: Plan,
-    grants: Vec<GrantId>,
+    plan: Plan,
+    /// What it was decided under.
+    standing: Standing,
+    /// What was asked, for the sentence if the rights change before it is done.
+    act: &'static str,
 }
 
 impl Permit {
     /// The next upstream step, given what the last one brought to light.
+    ///
+    /// Nothing begins under rights that have changed since the decision: what takes time in
+    /// between (a connection, a queue) would otherwise outlive a withdrawn right.
     pub fn next(&mut self, facts: &Facts<'_>) -> Next {
+        if facts.last == Fact::Start && facts.effective.standing() != self.standing {
+            return Next::Refuse(Denial::new(facts.effective, self.act, Reason::Withdrawn));
+        }
         self.plan.next(facts)
-    }
-
-    /// The grants that allowed it, for the journal.
-    pub fn grants(&self) -> &[GrantId] {
-        &self.grants
     }
 }
 
@@ -77,7 +82,7 @@ impl Denial {
                 format!("Your role \"{role}\" in {mailbox} allows this with your own drafts only")
             }
             Reason::Withdrawn => {
-                format!("Your access to {mailbox} has changed and no longer allows {action}")
+                format!("Your access to {mailbox} has just changed; please try again")
             }
         };
         Self { reason, sentence }
@@ -104,9 +109,11 @@ pub fn decide(effective: &Effective, action: &Action, now: Timestamp) -> Decisio
     }
     match missing(effective, action) {
         Some(reason) => Decision::Deny(Denial::new(effective, action.gerund(), reason)),
-        None => {
-            Decision::Permit(Permit { plan: Plan::of(effective, action), grants: effective.grants.clone() })
-        }
+        None => Decision::Permit(Permit {
+            plan: Plan::of(effective, action),
+            standing: effective.standing(),
+            act: action.gerund(),
+        }),
     }
 }
 
@@ -153,6 +160,6 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
             .or_else(|| below.iter().find_map(|folder| class(*folder, Rights::DELETE)))
             .or_else(|| parent(above)),
         Action::Administer => Some(Reason::Right(Rights::ADMINISTER)),
-        Action::Submit => (effective.send == SendRight::None).then_some(Reason::Send),
+        Action::Submit => (effective.send() == SendRight::None).then_some(Reason::Send),
     }
 }

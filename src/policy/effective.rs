@@ -10,15 +10,21 @@ pub struct Effective {
     pub login: LoginName,
     pub mailbox: MailboxId,
     pub address: Address,
-    pub send: SendRight,
-    pub read_state: ReadState,
     /// When the set of live grants changes by itself next (a start or an end).
     pub good_until: Option<Timestamp>,
     /// The grants it is made of, for the journal.
     pub grants: Vec<GrantId>,
     roles: Vec<RoleName>,
+    standing: Standing,
+}
+
+/// What decisions rest on, small enough to keep with a permit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Standing {
     rights: [Rights; FolderClass::ALL.len()],
     drafts: DraftScope,
+    send: SendRight,
+    read_state: ReadState,
 }
 
 impl Effective {
@@ -38,13 +44,15 @@ impl Effective {
             login: user.1,
             mailbox: mailbox.0,
             address: mailbox.1,
-            send: SendRight::None,
-            read_state,
             good_until,
             grants: Vec::new(),
             roles: Vec::new(),
-            rights: FolderClass::ALL.map(|_| Rights::NONE),
-            drafts: DraftScope::Own,
+            standing: Standing {
+                rights: FolderClass::ALL.map(|_| Rights::NONE),
+                drafts: DraftScope::Own,
+                send: SendRight::None,
+                read_state,
+            },
         };
         for (id, role) in grants {
             all.add(id, role, hides);
@@ -57,20 +65,35 @@ impl Effective {
         if !self.roles.contains(&role.name) {
             self.roles.push(role.name.clone());
         }
-        self.send = self.send.max(role.send);
+        let standing = &mut self.standing;
+        standing.send = standing.send.max(role.send);
         let deletes = Rights::DELETED | Rights::EXPUNGE;
         if !(role.rights_on(FolderClass::Drafts) & deletes).is_empty() {
-            self.drafts = self.drafts.max(role.drafts);
+            standing.drafts = standing.drafts.max(role.drafts);
         }
         for class in FolderClass::ALL {
             if class != FolderClass::Aggregate || !hides {
-                self.rights[class as usize] = self.rights[class as usize] | role.rights_on(class);
+                standing.rights[class as usize] = standing.rights[class as usize] | role.rights_on(class);
             }
         }
     }
 
     pub fn rights_on(&self, class: FolderClass) -> Rights {
-        self.rights[class as usize]
+        self.standing.rights[class as usize]
+    }
+
+    /// How the user may send mail from the mailbox.
+    pub fn send(&self) -> SendRight {
+        self.standing.send
+    }
+
+    /// Whose `\Seen` the mailbox's folders show.
+    pub fn read_state(&self) -> ReadState {
+        self.standing.read_state
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.standing
     }
 
     /// Whether folders of this class exist for the user at all (invariant 11).
@@ -86,7 +109,7 @@ impl Effective {
 
     /// Whether `t` and `e` in this class reach only the user's own messages.
     pub fn only_own(&self, class: FolderClass) -> bool {
-        class == FolderClass::Drafts && self.drafts == DraftScope::Own
+        class == FolderClass::Drafts && self.standing.drafts == DraftScope::Own
     }
 
     /// The role names, for sentences and the journal: `reader` or `reader+responder`.
@@ -96,9 +119,6 @@ impl Effective {
 
     /// Whether a session decided under `self` must be told of `other`.
     pub fn same_rights(&self, other: &Self) -> bool {
-        self.rights == other.rights
-            && self.drafts == other.drafts
-            && self.send == other.send
-            && self.read_state == other.read_state
+        self.standing == other.standing
     }
 }

@@ -138,7 +138,7 @@ pub(super) enum Plan {
     /// COPY, then take off the copies what the user may not set there.
     Copy { strip: Flags },
     /// Find the UIDs, MOVE, then take off as after COPY.
-    Move { from: Place, strip: Flags },
+    Move { from: Place, to: FolderClass, strip: Flags },
     /// Find what is marked, then remove what may be removed of it; then `after`.
     Expunge { place: Place, uidplus: bool, after: Option<StepKind> },
     /// Take these removing steps, asking again before each; then `after`.
@@ -170,7 +170,9 @@ impl Plan {
                 one(StepKind::Append { flags: permitted(effective, Place::of(*class), flags) })
             }
             Action::Copy { to, .. } => Self::Copy { strip: not_permitted(effective, *to) },
-            Action::Move { from, to } => Self::Move { from: *from, strip: not_permitted(effective, *to) },
+            Action::Move { from, to } => {
+                Self::Move { from: *from, to: *to, strip: not_permitted(effective, *to) }
+            }
             Action::Expunge { place, uidplus } => expunge(effective, *place, *uidplus, None),
             Action::Close { place, uidplus } => {
                 expunge(effective, *place, *uidplus, Some(StepKind::Unselect))
@@ -196,8 +198,8 @@ impl Plan {
                 let strip = std::mem::take(strip);
                 self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
             }
-            Self::Move { from, strip } => match &facts.last {
-                Fact::Numbers(numbers) => move_these(facts, *from, numbers),
+            Self::Move { from, to, strip } => match &facts.last {
+                Fact::Numbers(numbers) => move_these(facts, (*from, *to), numbers),
                 Fact::Start => run(StepKind::Uids),
                 Fact::Done | Fact::Deleted(_) | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
@@ -211,7 +213,10 @@ impl Plan {
                 self.go_on(Self::Removing { place, steps, after }, facts)
             }
             Self::Removing { place, steps, after } => match steps.pop_front() {
-                Some(step) => still_allowed(facts, *place, Rights::EXPUNGE, step),
+                Some(step) => match still_own(facts, *place, step) {
+                    Some(step) => still_allowed(facts, *place, Rights::EXPUNGE, step),
+                    None => self.next(facts),
+                },
                 None => after.take().map_or(Next::Done, run),
             },
         }
@@ -234,7 +239,7 @@ fn changes_anything(effective: &Effective, place: Place) -> bool {
 }
 
 fn sets_seen(effective: &Effective, place: Place) -> bool {
-    rights_in(effective, place).has(Rights::SEEN) && effective.read_state == ReadState::Shared
+    rights_in(effective, place).has(Rights::SEEN) && effective.read_state() == ReadState::Shared
 }
 
 /// Those of `flags` that may go upstream in this place.
@@ -253,7 +258,7 @@ fn not_permitted(effective: &Effective, to: FolderClass) -> Flags {
 }
 
 /// STORE: as asked where every flag that it touches is permitted; otherwise the permitted
-/// part, and then the true flags (rights.md section 5, "revert").
+/// part, and then the true flags (docs/rights.md, "Answers").
 fn store(effective: &Effective, place: Place, asked: (StoreMode, &Flags, &Flags), conditional: bool) -> Plan {
     let (mode, flags, known) = asked;
     let mut touched = flags.clone();
@@ -327,7 +332,7 @@ fn split(
     steps
 }
 
-fn move_these(facts: &Facts<'_>, from: Place, numbers: &[(u32, u32)]) -> Next {
+fn move_these(facts: &Facts<'_>, (from, to): (Place, FolderClass), numbers: &[(u32, u32)]) -> Next {
     let uids: UidSet = numbers.iter().map(|(_, uid)| *uid).collect();
     if uids.is_empty() {
         return Next::Done;
@@ -336,6 +341,9 @@ fn move_these(facts: &Facts<'_>, from: Place, numbers: &[(u32, u32)]) -> Next {
     let all_own = uids.minus(facts.own).is_empty();
     if exact && (!all_own || uids.to_string().len() > MAX_SET_OCTETS) {
         return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::NotOwn));
+    }
+    if !facts.effective.rights_on(to).has(Rights::INSERT) {
+        return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::Withdrawn));
     }
     still_allowed(facts, from, Rights::DELETED | Rights::EXPUNGE, StepKind::Move { uids, exact })
 }
@@ -358,7 +366,7 @@ fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<Ste
 /// The steps that remove what is marked, meant and permitted.
 ///
 /// Without UIDPLUS there is only the EXPUNGE that takes everything marked: it serves
-/// somebody who may remove everything, and nobody else (rights.md 4.3, case 1).
+/// somebody who may remove everything, and nobody else.
 fn removals(facts: &Facts<'_>, place: Place, found: &UidSet, uidplus: bool) -> VecDeque<StepKind> {
     let only_own = facts.effective.only_own(place.class);
     let meant = if only_own { found.intersect(facts.own) } else { found.clone() };
@@ -367,6 +375,22 @@ fn removals(facts: &Facts<'_>, place: Place, found: &UidSet, uidplus: bool) -> V
     }
     let all = !only_own && !meant.is_empty();
     all.then_some(StepKind::RemoveAll(meant)).into_iter().collect()
+}
+
+/// Of a removing step, what is the user's own, where only that may be removed by now: the
+/// role may have changed since the plan was made.
+fn still_own(facts: &Facts<'_>, place: Place, step: StepKind) -> Option<StepKind> {
+    if !facts.effective.only_own(place.class) {
+        return Some(step);
+    }
+    match step {
+        StepKind::Remove(uids) => {
+            let own = uids.intersect(facts.own);
+            (!own.is_empty()).then_some(StepKind::Remove(own))
+        }
+        StepKind::RemoveAll(_) => None,
+        other => Some(other),
+    }
 }
 
 /// A step that removes mail asks the rights of this moment once more.

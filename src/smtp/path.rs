@@ -2,7 +2,7 @@
 //!
 //! Accepted is dot-atom@domain alone. Refused on purpose: quoted local parts (no mail
 //! client lets a person type one, and hosts disagree on where their quotes end), address
-//! literals, source routes, and the routing characters `%` and `|` (`docs/rights.md` 3.4).
+//! literals, source routes, and the routing characters `%` and `|`.
 //! So a path is written as it was read, and nothing in it can end it early.
 
 use std::fmt;

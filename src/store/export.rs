@@ -125,7 +125,7 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 fn line<T: Serialize>(value: &T) -> String {
-    // NOTE(expect): our lines are structs with text keys; serde_json fails on neither.
+    // NOTE(unwrap): our lines are structs with text keys; serde_json fails on neither.
     let json = serde_json::to_string(value).expect("lines serialise");
     format!("{{\"sum\":\"{}\",\"line\":{json}}}\n", checksum(json.as_bytes()))
 }

@@ -165,6 +165,9 @@ impl Mailbox {
 
     /// Moves the pins of a renamed folder and of all folders below it.
     pub fn move_pins(&mut self, from: &FolderName, to: &FolderName) {
+        // Nothing was called so, or it could not have been renamed: what is pinned there is stale.
+        let separator = self.separator;
+        self.pins.retain(|pin| pin.folder != *to && !pin.folder.is_below(to, separator));
         for pin in &mut self.pins {
             let rest = match pin.folder == *from {
                 true => "",

@@ -205,7 +205,7 @@ impl Snapshot {
         self.tables.subscriptions.get(&(user, mailbox)).cloned().unwrap_or_default()
     }
 
-    /// The user's own drafts in a folder, by the journal of rights.md's own-delete rule.
+    /// The user's own drafts in a folder, by the list of docs/rights.md, "Own drafts".
     pub fn own_drafts(
         &self,
         user: UserId,

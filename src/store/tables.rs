@@ -212,7 +212,7 @@ fn dump<R: Record>(tables: &Tables, rows: &mut Vec<Row>) {
 }
 
 fn row<R: Record>(key: &R::Key, record: Option<&R>) -> Row {
-    // NOTE(expect): our records are structs with text keys; serde_json fails on neither.
+    // NOTE(unwrap): our records are structs with text keys; serde_json fails on neither.
     let value = record.map(|record| serde_json::to_value(record).expect("records serialise"));
     Row { key: format!("{}/{}", R::KIND, key.text()), value }
 }

@@ -6,7 +6,15 @@
 use std::fmt;
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use std::sync::OnceLock;
+
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload::{Handle, Layer as Reloadable};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt as format};
+
+/// The filter in force, to be exchanged while the process runs.
+static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// The log's settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,22 +44,36 @@ impl std::error::Error for LogError {}
 impl Settings {
     /// Whether the filter can be understood.
     pub fn check(&self) -> Result<(), LogError> {
-        EnvFilter::try_new(&self.filter).map(drop).map_err(|error| LogError(error.to_string()))
+        filter(self).map(drop)
     }
 }
 
 /// Starts logging for the process. Under journald (`JOURNAL_STREAM` is set) without time
 /// and colour: the journal has its own.
 pub fn start(settings: &Settings) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(|error| LogError(error.to_string()))?;
+    let (filter, handle) = Reloadable::new(filter(settings)?);
     let journald = std::env::var_os("JOURNAL_STREAM").is_some();
-    let format = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = format::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(!journald && std::io::stderr().is_terminal());
-    let started = if journald { format.without_time().try_init() } else { format.try_init() };
-    started.map_err(|error| LogError(error.to_string()))
+    let lines = if journald { lines.without_time().boxed() } else { lines.boxed() };
+    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    started.map_err(|error| LogError(error.to_string()))?;
+    // The first start is the only one that succeeds.
+    let _ = FILTER.set(handle);
+    Ok(())
+}
+
+/// Takes another filter, for all that is logged from here on.
+pub fn change(settings: &Settings) -> Result<(), LogError> {
+    let fresh = filter(settings)?;
+    let Some(handle) = FILTER.get() else { return Ok(()) };
+    handle.reload(fresh).map_err(|error| LogError(error.to_string()))
+}
+
+fn filter(settings: &Settings) -> Result<EnvFilter, LogError> {
+    EnvFilter::try_new(&settings.filter).map_err(|error| LogError(error.to_string()))
 }
 
 /// Text from outside as a log may show it: in quotes, escaped to printable ASCII, at most

@@ -169,6 +169,17 @@ impl Connection {
         self.line().await
     }
 
+    /// The relay has read the tagged answer to what it sent under [`Connection::tag`].
+    pub fn answered(&mut self) {
+        self.in_step = true;
+    }
+
+    /// Whether every command has had its tagged answer: only then may another user get the
+    /// connection.
+    pub(super) fn is_in_step(&self) -> bool {
+        self.in_step
+    }
+
     /// Whether everything sent has been answered and everything received been read.
     pub(super) fn is_quiet(&self) -> bool {
         self.in_step && self.scanner.is_between_responses() && self.wire.is_idle()

@@ -46,6 +46,11 @@ impl Host for Connector {
     }
 
     async fn release(&self, connection: &mut Connection) -> bool {
+        // A relayed command is still under way: its answer, or the rest of a literal, could be
+        // taken for the answer to ours.
+        if !connection.is_in_step() || !connection.scanner.is_between_responses() {
+            return false;
+        }
         if connection.is_selected() && !connection.capabilities().has("UNSELECT") {
             return false;
         }

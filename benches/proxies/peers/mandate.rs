@@ -11,7 +11,7 @@ const PASSWORD: &str = "correct-horse-battery";
 fn limits() -> String {
     format!(
         "[daemon]\nworker_threads = {THREADS}\n\n[log]\nlevel = \"warn\"\n\n[limits]\n\
-         unauthenticated_per_address = 8000\nunauthenticated = 8000\nper_address = 8000\n"
+         unauthenticated_per_address = 8000\nunauthenticated = 8000\nper_address = 8000\nper_user = 8000\n"
     )
 }
 

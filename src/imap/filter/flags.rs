@@ -9,7 +9,7 @@ use crate::types::{Flag, FlagKind, SystemFlag};
 /// The rights that MYRIGHTS shows: with a read state of one's own, `s` is always among them.
 pub fn shown_rights(effective: &Effective, class: FolderClass) -> Rights {
     let rights = effective.rights_on(class);
-    let personal = effective.read_state == ReadState::Personal && rights.has(Rights::READ);
+    let personal = effective.read_state() == ReadState::Personal && rights.has(Rights::READ);
     if personal { rights | Rights::SEEN } else { rights }
 }
 
@@ -39,7 +39,7 @@ pub fn permanent_flags(effective: &Effective, place: Place, upstream: &[&[u8]]) 
             Some(_) | None => {}
         }
     }
-    let own_seen = effective.read_state == ReadState::Personal && rights.has(Rights::SEEN);
+    let own_seen = effective.read_state() == ReadState::Personal && rights.has(Rights::SEEN);
     let seen = SystemFlag::Seen.as_str();
     if own_seen && !flags.iter().any(|flag| flag == seen) {
         flags.insert(0, seen.into());

@@ -208,9 +208,9 @@ fn code(code: &Code<'_>, window: &Window<'_>) -> Option<(String, &'static str)> 
     match code {
         Code::UidValidity(value) => Some((format!("UIDVALIDITY {}", value.0), "UIDs valid")),
         Code::UidNext(uid) => Some((format!("UIDNEXT {uid}"), "Predicted next UID")),
-        Code::Unseen(_) if folder.effective.read_state == ReadState::Personal => None,
+        Code::Unseen(_) if folder.effective.read_state() == ReadState::Personal => None,
         Code::Unseen(number) => Some((format!("UNSEEN {number}"), "First unseen")),
-        Code::HighestModSeq(_) | Code::NoModSeq if folder.effective.read_state == ReadState::Personal => {
+        Code::HighestModSeq(_) | Code::NoModSeq if folder.effective.read_state() == ReadState::Personal => {
             Some(("NOMODSEQ".to_owned(), "No mod-sequences"))
         }
         Code::HighestModSeq(value) => Some((format!("HIGHESTMODSEQ {value}"), "Highest")),

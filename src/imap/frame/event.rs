@@ -11,13 +11,13 @@ pub struct Announced {
     pub synchronising: bool,
 }
 
-/// What [`Framer::push`] came upon.
+/// What [`super::Framer::push`] came upon.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Event {
-    /// [`Framer::line`] is a whole command.
+    /// [`super::Framer::line`] is a whole command.
     Line,
-    /// [`Framer::line`] ends in an announcement: [`Framer::accept_literal`],
-    /// [`Framer::skip_literal`] or, for a synchronising one, [`Framer::begin_next`].
+    /// [`super::Framer::line`] ends in an announcement: [`super::Framer::accept_literal`],
+    /// [`super::Framer::skip_literal`] or, for a synchronising one, [`super::Framer::begin_next`].
     Literal(Announced),
     /// The command is poisoned; nothing of it may be carried out.
     Fault(Fault),
@@ -34,7 +34,7 @@ pub enum Fault {
     /// `{05}`, `{-1}`, `{1 }`, `~{5}` and the like.
     Announcement,
     LineTooLong,
-    /// Over [`Limits::literal`], [`Limits::literal_total`] or [`MAX_NON_SYNC`].
+    /// Over [`super::Limits::literal`], [`super::Limits::literal_total`] or [`super::MAX_NON_SYNC`].
     LiteralTooLong(Announced),
     TooManyLiterals(Announced),
     /// Something other than CRLF after a message or a dropped literal.
@@ -44,10 +44,10 @@ pub enum Fault {
 /// Where the conversation may go on after a [`Fault`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Recovery {
-    /// Tagged BAD or NO instead of `+`, then [`Framer::begin_next`]: the client sends nothing more of it.
+    /// Tagged BAD or NO instead of `+`, then [`super::Framer::begin_next`]: the client sends nothing more of it.
     Next,
     /// The client sends this many octets whatever we answer: drop them and call
-    /// [`Framer::skip_literal`], or close.
+    /// [`super::Framer::skip_literal`], or close.
     Drain(u64),
     /// Nobody can say where the next command begins: BAD, then close.
     Close,

@@ -14,6 +14,8 @@ enum Part {
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     parts: Vec<Part>,
+    /// How many of the parts are octets: no shorter name matches.
+    octets: usize,
     separator: Option<u8>,
 }
 
@@ -37,7 +39,8 @@ impl Pattern {
                 _ => parts.push(part),
             }
         }
-        Self { parts, separator }
+        let octets = parts.iter().filter(|part| matches!(part, Part::Octet(_))).count();
+        Self { parts, octets, separator }
     }
 
     /// Whether levels without a folder of their own are listed: a `%` is the last character.
@@ -47,6 +50,9 @@ impl Pattern {
 
     /// Whether the whole name matches. INBOX, also as the first level, has no case.
     pub(super) fn matches(&self, name: &[u8]) -> bool {
+        if self.octets > name.len() {
+            return false;
+        }
         let rest = name.strip_prefix(b"INBOX");
         let inbox = rest.is_some_and(|rest| rest.is_empty() || rest.first().copied() == self.separator);
         // alive[i]: the octets read so far can have used up the first i parts.

@@ -6,7 +6,7 @@ use crate::imap::command::Append;
 use crate::imap::frame::Announced;
 use crate::types::{Flag, Flags};
 
-/// Most flags in one list (threats.md, resource limits: 64 of 64 octets).
+/// Most flags in one list (64 of 64 octets: docs/grammar.md).
 pub(super) const MAX_FLAGS: usize = 64;
 
 /// Reads the head; `None` if the announced literal is the folder's name.

@@ -53,13 +53,13 @@ impl<'a> Cursor<'a> {
         rest.is_some()
     }
 
-    pub(super) fn expect(&mut self, octet: u8, why: &'static str) -> Parsed<()> {
+    pub(super) fn demand(&mut self, octet: u8, why: &'static str) -> Parsed<()> {
         if self.take(octet) { Ok(()) } else { wrong(why) }
     }
 
     /// Exactly one space.
     pub(super) fn space(&mut self) -> Parsed<()> {
-        self.expect(b' ', "Something is missing or surplus")
+        self.demand(b' ', "Something is missing or surplus")
     }
 
     /// The end of the command.
@@ -130,7 +130,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn quoted(&mut self, eight_bit: bool) -> Parsed<Vec<u8>> {
-        self.expect(b'"', "A quoted string was expected")?;
+        self.demand(b'"', "A quoted string was expected")?;
         let mut out = Vec::new();
         loop {
             out.extend_from_slice(self.run(|b| !b"\"\\\r\n\0".contains(&b) && (eight_bit || b.is_ascii())));
@@ -152,12 +152,12 @@ impl<'a> Cursor<'a> {
     /// A literal in place; the framer has checked the announcement's spelling.
     fn literal(&mut self) -> Parsed<Vec<u8>> {
         const WHY: &str = "A literal is malformed";
-        self.expect(b'{', WHY)?;
+        self.demand(b'{', WHY)?;
         let size = usize::try_from(self.number()?).or(wrong(WHY))?;
         self.take(b'+');
-        self.expect(b'}', WHY)?;
-        self.expect(b'\r', WHY)?;
-        self.expect(b'\n', WHY)?;
+        self.demand(b'}', WHY)?;
+        self.demand(b'\r', WHY)?;
+        self.demand(b'\n', WHY)?;
         let (octets, rest) = self.rest.split_at_checked(size).ok_or(Wrong::Syntax(WHY))?;
         if octets.contains(&0) {
             return wrong("NUL is not allowed");
@@ -202,7 +202,7 @@ impl<'a> Cursor<'a> {
         (may_be_empty, most): (bool, usize),
         mut item: impl FnMut(&mut Self) -> Parsed<()>,
     ) -> Parsed<()> {
-        self.expect(b'(', "A list was expected")?;
+        self.demand(b'(', "A list was expected")?;
         if may_be_empty && self.take(b')') {
             return Ok(());
         }

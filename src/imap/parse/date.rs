@@ -23,29 +23,29 @@ pub(super) fn date(cursor: &mut Cursor<'_>) -> Parsed<String> {
     let day = digits(cursor, 1..=2)?;
     let (month, year) = month_and_year(cursor, day)?;
     if quoted {
-        cursor.expect(b'"', WHY)?;
+        cursor.demand(b'"', WHY)?;
     }
     Ok(format!("{day}-{month}-{year:04}"))
 }
 
 /// date-time, with its quotes; the result is without them, the day in two digits.
 pub(super) fn date_time(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    cursor.expect(b'"', WHY)?;
+    cursor.demand(b'"', WHY)?;
     let day = if cursor.take(b' ') { digits(cursor, 1..=1)? } else { digits(cursor, 2..=2)? };
     let (month, year) = month_and_year(cursor, day)?;
-    cursor.expect(b' ', WHY)?;
+    cursor.demand(b' ', WHY)?;
     let hour = in_range(cursor, 23)?;
-    cursor.expect(b':', WHY)?;
+    cursor.demand(b':', WHY)?;
     let minute = in_range(cursor, 59)?;
-    cursor.expect(b':', WHY)?;
+    cursor.demand(b':', WHY)?;
     let second = in_range(cursor, 59)?;
-    cursor.expect(b' ', WHY)?;
+    cursor.demand(b' ', WHY)?;
     let sign = if cursor.take(b'-') { '-' } else { '+' };
     if sign == '+' {
-        cursor.expect(b'+', WHY)?;
+        cursor.demand(b'+', WHY)?;
     }
     let (zone_hour, zone_minute) = (in_range(cursor, 23)?, in_range(cursor, 59)?);
-    cursor.expect(b'"', WHY)?;
+    cursor.demand(b'"', WHY)?;
     Ok(format!(
         "{day:02}-{month}-{year:04} {hour:02}:{minute:02}:{second:02} {sign}{zone_hour:02}{zone_minute:02}"
     ))
@@ -54,11 +54,11 @@ pub(super) fn date_time(cursor: &mut Cursor<'_>) -> Parsed<String> {
 const WHY: &str = "The date is malformed";
 
 fn month_and_year(cursor: &mut Cursor<'_>, day: u32) -> Parsed<(&'static str, u32)> {
-    cursor.expect(b'-', WHY)?;
+    cursor.demand(b'-', WHY)?;
     let name = cursor.run(|b| b.is_ascii_alphabetic());
     let found = MONTHS.iter().find(|(month, _)| month.as_bytes().eq_ignore_ascii_case(name));
     let (month, days) = found.ok_or(Wrong::Syntax(WHY))?;
-    cursor.expect(b'-', WHY)?;
+    cursor.demand(b'-', WHY)?;
     let year = digits(cursor, 4..=4)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = if *month == "Feb" && !leap { 28 } else { *days };

@@ -125,11 +125,11 @@ fn item(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
 }
 
 fn section(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<Section> {
-    cursor.expect(b'[', "A section was expected")?;
+    cursor.demand(b'[', "A section was expected")?;
     let (part, ends) = part(cursor)?;
     let whole = ends || (part.is_empty() && cursor.peek() == Some(b']'));
     let text = if whole { SectionText::Whole } else { section_text(cursor, !part.is_empty())? };
-    cursor.expect(b']', "The section is malformed")?;
+    cursor.demand(b']', "The section is malformed")?;
     let partial = if cursor.take(b'<') { Some(partial(cursor)?) } else { None };
     Ok(Section { peek, part, text, partial })
 }
@@ -173,9 +173,9 @@ fn fields(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
 
 fn partial(cursor: &mut Cursor<'_>) -> Parsed<(u32, u32)> {
     let first = cursor.number()?;
-    cursor.expect(b'.', "The partial range is malformed")?;
+    cursor.demand(b'.', "The partial range is malformed")?;
     let count = cursor.nz_number()?;
-    cursor.expect(b'>', "The partial range is malformed")?;
+    cursor.demand(b'>', "The partial range is malformed")?;
     Ok((first, count))
 }
 

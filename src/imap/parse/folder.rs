@@ -43,7 +43,7 @@ fn create_use(cursor: &mut Cursor<'_>) -> Parsed<()> {
         cursor.word(&[("USE", ())]).ok_or(Wrong::Syntax("Unknown parameter of CREATE"))?;
         cursor.space()?;
         cursor.list((true, MAX_USES), |cursor| {
-            cursor.expect(b'\\', "A special use was expected")?;
+            cursor.demand(b'\\', "A special use was expected")?;
             cursor.atom().map(|_| ())
         })
     })

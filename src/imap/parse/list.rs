@@ -9,6 +9,10 @@ const MAX_OPTIONS: usize = 8;
 /// Most patterns in one LIST; clients send one, webmail up to three.
 const MAX_PATTERNS: usize = 32;
 
+/// Most octets of all patterns together, each with the reference before it: every folder's
+/// name is compared with all of them while nobody else is served.
+const MAX_OCTETS: usize = 2_048;
+
 #[derive(Clone, Copy)]
 enum Select {
     Subscribed,
@@ -63,6 +67,10 @@ pub(super) fn list(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         list.ret = return_options(cursor)?;
     }
     cursor.end()?;
+    let octets: usize = list.patterns.iter().map(|pattern| list.reference.len() + pattern.len()).sum();
+    if octets > MAX_OCTETS {
+        return wrong("The patterns are too long");
+    }
     Ok(Command::List(list))
 }
 
@@ -72,6 +80,9 @@ pub(super) fn lsub(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     cursor.space()?;
     let pattern = cursor.pattern()?;
     cursor.end()?;
+    if reference.len() + pattern.len() > MAX_OCTETS {
+        return wrong("The pattern is too long");
+    }
     Ok(Command::Lsub { reference, pattern })
 }
 

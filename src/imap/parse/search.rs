@@ -166,7 +166,7 @@ impl Reader<'_, '_> {
 
     fn group(&mut self, depth: usize) -> Parsed<SearchKey> {
         let mut keys = Vec::new();
-        self.cursor.expect(b'(', "A list was expected")?;
+        self.cursor.demand(b'(', "A list was expected")?;
         loop {
             keys.push(self.key(depth - 1)?);
             if self.cursor.take(b')') {

@@ -97,7 +97,7 @@ fn good_stores() {
     }
 }
 
-/// Each is tagged BAD; the probes of rights.md section 1 and threats.md 1.3 among them.
+/// Each is tagged BAD; what hosts were seen to run as something else among them.
 #[test]
 fn bad_commands() {
     for line in [

@@ -57,7 +57,7 @@ pub(super) fn status_data(mut words: Words<'_>) -> Result<StatusData, Unparseabl
     words.space()?;
     let name = words.astring()?.into_owned();
     words.space()?;
-    words.expect(b'(')?;
+    words.demand(b'(')?;
     let mut items = Vec::new();
     while !words.take(b')') {
         while words.take(b' ') {}

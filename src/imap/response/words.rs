@@ -41,12 +41,12 @@ impl<'a> Words<'a> {
         rest.is_some()
     }
 
-    pub fn expect(&mut self, octet: u8) -> Result<(), Unparseable> {
+    pub fn demand(&mut self, octet: u8) -> Result<(), Unparseable> {
         if self.take(octet) { Ok(()) } else { Err(Unparseable) }
     }
 
     pub fn space(&mut self) -> Result<(), Unparseable> {
-        self.expect(b' ')
+        self.demand(b' ')
     }
 
     fn cut(&mut self, at: usize) -> &'a [u8] {
@@ -84,7 +84,7 @@ impl<'a> Words<'a> {
     }
 
     fn quoted(&mut self) -> Result<Cow<'a, [u8]>, Unparseable> {
-        self.expect(b'"')?;
+        self.demand(b'"')?;
         let mut end = 0;
         let mut escapes = false;
         loop {
@@ -99,15 +99,15 @@ impl<'a> Words<'a> {
             }
         }
         let inner = self.cut(end);
-        self.expect(b'"')?;
+        self.demand(b'"')?;
         Ok(if escapes { Cow::Owned(unescape(inner)) } else { Cow::Borrowed(inner) })
     }
 
     fn literal(&mut self) -> Result<&'a [u8], Unparseable> {
-        self.expect(b'{')?;
+        self.demand(b'{')?;
         let size = usize::try_from(self.number()?).map_err(|_| Unparseable)?;
         for octet in *b"}\r\n" {
-            self.expect(octet)?;
+            self.demand(octet)?;
         }
         if size > self.rest.len() { Err(Unparseable) } else { Ok(self.cut(size)) }
     }
@@ -120,10 +120,10 @@ impl<'a> Words<'a> {
 
     /// `(a b)`: atoms in parentheses.
     pub fn flag_list(&mut self) -> Result<Vec<&'a [u8]>, Unparseable> {
-        self.expect(b'(')?;
+        self.demand(b'(')?;
         let end = self.rest.iter().position(|octet| *octet == b')').ok_or(Unparseable)?;
         let flags = Words::new(self.cut(end)).atoms();
-        self.expect(b')')?;
+        self.demand(b')')?;
         Ok(flags)
     }
 

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`head`] | what kind of response begins? |
 //! | [`lexer`] | is this octet structure, quoted or literal? |
-//! | [`line`] | where does the line end? |
+//! | [`mod@line`] | where does the line end? |
 //! | [`name`] | which item is it, and may the client see it? |
 //! | [`value`] | where does the value end? (64 octets at a time: [`mask`]) |
 //! | [`search`] | numbers and known words, nothing else |

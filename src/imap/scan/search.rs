@@ -137,11 +137,11 @@ fn tag(correlator: &[u8]) -> Option<Vec<u8>> {
 /// Reads the numbers of [`super::Event::SearchNumbers`], however they are cut.
 #[derive(Debug, Default)]
 pub struct Numbers {
-    set: UidSet,
+    /// In the order in which they came; sorted once, at the end.
+    ranges: Vec<(u32, u32)>,
     range_start: Option<u32>,
     digits: u64,
     any: bool,
-    ranges: usize,
 }
 
 impl Numbers {
@@ -169,7 +169,10 @@ impl Numbers {
     /// All numbers read.
     pub fn finish(mut self) -> Result<UidSet, Fault> {
         self.close()?;
-        Ok(self.set)
+        self.ranges.sort_unstable();
+        let mut set = UidSet::new();
+        self.ranges.iter().for_each(|(a, b)| set.insert_range(*a, *b));
+        Ok(set)
     }
 
     fn close(&mut self) -> Result<(), Fault> {
@@ -177,9 +180,9 @@ impl Numbers {
             return Ok(());
         }
         let end = self.number()?;
-        self.set.insert_range(self.range_start.take().unwrap_or(end), end);
-        self.ranges += 1;
-        if self.ranges > Self::MAX_NUMBERS { Err(Fault::TooLong) } else { Ok(()) }
+        let start = self.range_start.take().unwrap_or(end);
+        self.ranges.push((start.min(end), start.max(end)));
+        if self.ranges.len() > Self::MAX_NUMBERS { Err(Fault::TooLong) } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<u32, Fault> {

@@ -1,7 +1,7 @@
 //! The only place where upstream command octets are made (invariants 1, 2 and 5).
 //!
 //! [`step`] writes what a permit allows, from the step and the client's typed command;
-//! [`housekeeping`] writes what we send for ourselves, and has no words for changing mail.
+//! [`housekeeping()`] writes what we send for ourselves, and has no words for changing mail.
 //! Folder names are the upstream's own octets; literals are always synchronising.
 
 mod encoder;

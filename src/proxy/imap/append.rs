@@ -1,7 +1,7 @@
 //! APPEND: the head is decided before the message is asked for; the message streams.
 
 use super::ended::Ended;
-use super::exchange::{Answer, Found, Stop};
+use super::exchange::{Answer, Found, Manner, Stop, read_out};
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::action::{Ask, ask};
@@ -10,6 +10,7 @@ use crate::imap::frame::Announced;
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::policy::{Fact, Facts, Next, Permit, Rights, Step};
+use crate::telemetry::Outcome as Came;
 use crate::types::UidSet;
 use crate::upstream::EnabledSet;
 
@@ -17,8 +18,8 @@ impl Session {
     /// An APPEND whose message the client has announced.
     pub(super) async fn append(&mut self, tagged: Tagged, announced: Announced) -> Result<(), Ended> {
         let Tagged { tag, command } = tagged;
+        self.look_at_folders(&command).await?;
         self.take_in_changes()?;
-        self.look_at_folders(&command).await;
         let permit = match ask(&command, &self.view()) {
             Ask::Act(action) => match self.decide(&action)? {
                 Ok(permit) => permit,
@@ -47,7 +48,7 @@ impl Session {
         stored?;
         self.watch.append(None);
         if self.selected.is_none() {
-            self.release().await;
+            self.release().await?;
         }
         Ok(())
     }
@@ -68,19 +69,27 @@ impl Session {
         }
         let own = UidSet::new();
         let facts = Facts { last: Fact::Start, effective: self.watch.effective(), own: &own, by_uid: false };
-        let Next::Run(step) = permit.next(&facts) else { return self.drop_message(announced).await };
+        let step = match permit.next(&facts) {
+            Next::Run(step) => step,
+            Next::Refuse(denial) => {
+                self.drop_message(announced).await?;
+                return self.deny(tag, command, &denial).await;
+            }
+            Next::Done => return self.drop_message(announced).await,
+        };
         self.watch.append(super::record::target(command).cloned());
+        self.watch.look_again()?;
         let mut found = Found::default();
         let sent = self.send_message(tag, command, &step, announced, &mut found).await;
         let effective = self.watch.effective().clone();
+        let outcome = super::record::outcome(&sent, &found);
         if let Some(act) = super::record::act(&step, command, None) {
-            let outcome = super::record::outcome(&sent, &found);
             self.recorder.change(&effective, act, outcome, &found).await?;
         }
-        let answer = sent?;
-        if answer.is_ok() {
+        if outcome == Came::Done {
             self.keep_drafts(&step, command, &found).await;
         }
+        let answer = sent?;
         self.finish(tag, command, &super::run::Done { condition: answer.condition, code: answer.code });
         Ok(())
     }
@@ -101,9 +110,11 @@ impl Session {
         };
         let manner = self.manner(step, command);
         let mut exchange = self.exchanging(tag, manner)?;
+        exchange.begin(&ours, found).await?;
         for part in &outgoing.parts {
             exchange.send(part).await?;
             if let Stop::Tagged(answer) = exchange.read(&ours, found).await? {
+                let answer = answer.before_the_end()?;
                 self.drop_message(announced).await?;
                 return Ok(answer);
             }
@@ -121,9 +132,32 @@ impl Session {
             self.lease = None;
             return Err(ended);
         }
+        match self.complete(tag, manner, &ours, found).await {
+            Err(ended) if !ended.is_fault_of_upstream() => {
+                self.watch.append(None);
+                self.farewell(ended).await;
+                if let Some(lease) = self.lease.as_mut().filter(|_| found.sent) {
+                    read_out(lease, &ours, found).await;
+                }
+                Err(ended)
+            }
+            answered => answered,
+        }
+    }
+
+    /// The message is whole: the CRLF that makes upstream store it, and its answer.
+    async fn complete(
+        &mut self,
+        tag: &Tag,
+        manner: Manner,
+        ours: &Tag,
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
         let mut exchange = self.exchanging(tag, manner)?;
+        exchange.watch.refresh()?;
+        found.sent = true;
         exchange.send(b"\r\n").await?;
-        match exchange.read(&ours, found).await? {
+        match exchange.read(ours, found).await? {
             Stop::Tagged(answer) => Ok(answer),
             Stop::Continue | Stop::Dry => Err(Ended::UpstreamUnparseable),
         }

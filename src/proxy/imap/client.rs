@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::ended::Ended;
 use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::frame::{Announced, Event, Fault, Framer, Limits, Recovery};
@@ -24,6 +26,9 @@ const MAX_BAD_BEFORE_LOGIN: u32 = 3;
 /// may be configured to take. A client that sends more unasked is cut off (RFC 7888 §4).
 const MAX_DROPPED: u64 = 1 << 30;
 
+/// The same before login, where no literal is large.
+const MAX_DROPPED_BEFORE_LOGIN: u64 = 4_096;
+
 /// What the client wants next.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -36,7 +41,10 @@ pub(super) enum Input {
 pub(super) struct Client {
     pub(super) wire: Wire,
     framer: Framer,
+    /// Commands in a row that were answered BAD.
     bad: u32,
+    /// The same when the last command was handed out: one that is answered well ends the row.
+    bad_before: u32,
     max_bad: u32,
     said_farewell: bool,
     /// Octets of a response are under way that will never be complete.
@@ -49,6 +57,7 @@ impl Client {
             wire,
             framer: Framer::new(Limits::before_login()),
             bad: 0,
+            bad_before: 0,
             max_bad: MAX_BAD_BEFORE_LOGIN,
             said_farewell: false,
             cut: false,
@@ -66,16 +75,26 @@ impl Client {
     /// Writes what is queued, then waits for the next command that can be understood.
     /// Those that cannot are answered here.
     pub(super) async fn next(&mut self, separator: Separator) -> Result<Input, Ended> {
+        if self.bad == self.bad_before {
+            self.bad = 0;
+        }
+        let input = self.input(separator).await?;
+        self.bad_before = self.bad;
+        Ok(input)
+    }
+
+    async fn input(&mut self, separator: Separator) -> Result<Input, Ended> {
         loop {
             match self.event().await? {
                 Event::Line => {
+                    if self.max_bad == MAX_BAD_BEFORE_LOGIN && parse::looks_like_http(self.framer.line()) {
+                        // A browser, made to speak to us by somebody else's page: not a word.
+                        return Err(Ended::ClientGone);
+                    }
                     let parsed = parse::command(self.framer.line(), separator);
                     self.framer.begin_next();
                     match parsed {
-                        Ok(tagged) => {
-                            self.bad = 0;
-                            return Ok(Input::Command(tagged));
-                        }
+                        Ok(tagged) => return Ok(Input::Command(tagged)),
                         Err(bad) => self.refuse(&bad)?,
                     }
                 }
@@ -126,7 +145,8 @@ impl Client {
     /// dropped, with the end of its command.
     pub(super) async fn drop_literal(&mut self, announced: Announced) -> Result<(), Ended> {
         if !announced.synchronising {
-            if announced.size > MAX_DROPPED {
+            let most = if self.max_bad == MAX_BAD { MAX_DROPPED } else { MAX_DROPPED_BEFORE_LOGIN };
+            if announced.size > most {
                 return Err(Ended::Unparseable);
             }
             self.skip(announced.size).await?;
@@ -174,7 +194,7 @@ impl Client {
     }
 
     /// A line that is no command: the answer to a SASL challenge. Without CRLF.
-    pub(super) async fn plain_line(&mut self, limit: usize) -> Result<Vec<u8>, Ended> {
+    pub(super) async fn plain_line(&mut self, limit: usize) -> Result<Zeroizing<Vec<u8>>, Ended> {
         loop {
             if let Some(line) = self.plain_line_now(limit)? {
                 return Ok(line);
@@ -184,12 +204,12 @@ impl Client {
     }
 
     /// The same, if it has arrived already.
-    pub(super) fn plain_line_now(&mut self, limit: usize) -> Result<Option<Vec<u8>>, Ended> {
+    pub(super) fn plain_line_now(&mut self, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, Ended> {
         let (used, event) = self.framer.push_plain(self.wire.buffered(), limit);
         self.wire.consume(used);
         match event {
             Some(Event::Line) => {
-                let line = self.framer.plain().to_vec();
+                let line = Zeroizing::new(self.framer.plain().to_vec());
                 self.framer.begin_next();
                 Ok(Some(line))
             }

@@ -1,5 +1,6 @@
 //! Folders as a whole: STATUS, CREATE, DELETE, RENAME; and the flags of copies in another folder.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,9 +16,9 @@ use crate::imap::reply::{self, Outcome};
 use crate::imap::response::{Condition, StatusData};
 use crate::imap::writer;
 use crate::policy::{FolderClass, Permit, Step};
-use crate::store::Pin;
+use crate::store::{Mailbox, Pin};
 use crate::types::{FolderName, Separator};
-use crate::upstream::EnabledSet;
+use crate::upstream::{EnabledSet, StatusValues};
 
 /// Longest wait for the folders after a change to them; the answer is given anyway.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -48,25 +49,32 @@ impl Session {
         Ok(())
     }
 
-    /// The values of one folder; APPENDLIMIT is ours. `None` if upstream does not tell.
-    pub(super) async fn status_values(
+    /// The values of one folder. `None` if upstream does not tell.
+    async fn status_values(
         &mut self,
         wire: &[u8],
         items: &[StatusItem],
     ) -> Result<Option<StatusData>, Ended> {
-        let asked: Vec<_> = items.iter().copied().filter(|item| *item != StatusItem::AppendLimit).collect();
-        let mut values = Vec::new();
-        if !asked.is_empty() {
-            let told = self.catalogue.status(wire, &asked);
-            match self.watch.unless_lost(Waiting::Upstream, told).await? {
-                Some(told) => values = told,
-                None => return Ok(None),
-            }
-        }
+        let asked = upstream_items(items);
+        let told = if asked.is_empty() {
+            Some(Vec::new())
+        } else {
+            self.watch.unless_lost(Waiting::Upstream, self.catalogue.status(wire, &asked)).await?
+        };
+        Ok(self.with_our_items(told, items))
+    }
+
+    /// Adds what is ours to tell: APPENDLIMIT.
+    pub(super) fn with_our_items(
+        &self,
+        told: Option<StatusValues>,
+        items: &[StatusItem],
+    ) -> Option<StatusData> {
+        let mut values = told?;
         if items.contains(&StatusItem::AppendLimit) {
             values.push((StatusItem::AppendLimit, self.append_limit()));
         }
-        Ok(Some(StatusData { name: wire.to_vec(), items: values }))
+        Some(StatusData { name: Vec::new(), items: values })
     }
 
     /// CREATE, DELETE and RENAME, on whatever connection the session has or gets.
@@ -93,14 +101,14 @@ impl Session {
         match self.steps(tag, command, permit).await? {
             Ok(done) => {
                 if done.condition == Condition::Ok {
-                    self.folders_changed(command).await;
+                    self.folders_changed(command).await?;
                 }
                 self.finish(tag, command, &done);
             }
             Err(denial) => self.deny(tag, command, &denial).await?,
         }
         if self.selected.is_none() {
-            self.release().await;
+            self.release().await?;
         }
         Ok(())
     }
@@ -108,18 +116,24 @@ impl Session {
     /// The new name must differ from every folder's, hidden ones too, by more than case or
     /// Unicode form: hosts and people take such names for the same.
     fn name_taken(&self, new: &FolderName, command: &Command) -> Option<&'static str> {
-        let key = new.look_alike_key();
+        let separator = self.folders.inventory.separator;
         let renamed = match command {
             Command::Rename { from, .. } => from.as_ref().ok(),
             _ => None,
         };
+        let levels: Vec<_> = levels(new, separator).map(|level| (level.look_alike_key(), level)).collect();
         let others = self.folders.inventory.entries().iter().filter(|entry| Some(&entry.name) != renamed);
-        let taken = others.into_iter().any(|entry| entry.name.look_alike_key() == key);
+        // A level above may exist, but only in the very same spelling: `trash/x` must not
+        // become a folder below Trash without being asked about as one.
+        let taken = others.flat_map(|entry| self::levels(&entry.name, separator)).any(|existing| {
+            let key = existing.look_alike_key();
+            levels.iter().any(|(own, level)| *own == key && (*level != existing || *level == *new))
+        });
         taken.then_some("A folder of this or a very similar name exists")
     }
 
     /// Pins move with a renamed folder; everybody sees the folders as they are now.
-    async fn folders_changed(&mut self, command: &Command) {
+    async fn folders_changed(&mut self, command: &Command) -> Result<(), Ended> {
         if let Command::Rename { from: Ok(from), to: Ok(to) } = command {
             let (old, new) = (from.clone(), to.clone());
             let moved = self
@@ -139,16 +153,35 @@ impl Session {
             // a RENAME for good; asked about it by name, it looks for itself.
             let _ = self.catalogue.status(new.to_wire().as_bytes(), &[StatusItem::UidNext]).await;
         }
-        match self.catalogue.refresh(Instant::now() + REFRESH).await {
+        if let Command::Delete(Ok(folder)) = command {
+            self.unpin(folder).await;
+        }
+        let refresh = self.catalogue.refresh(Instant::now() + REFRESH);
+        match Box::pin(self.watch.unless_lost(Waiting::Upstream, refresh)).await? {
             Ok(folders) => self.folders = folders,
             Err(error) => tracing::warn!(%error, "folders cannot be listed after a change"),
+        }
+        Ok(())
+    }
+
+    /// A folder that is gone needs no class.
+    async fn unpin(&self, folder: &FolderName) {
+        let snapshot = self.services.store.snapshot();
+        if snapshot.mailbox(self.mailbox.id).is_none_or(|mailbox| mailbox.pin(folder).is_none()) {
+            return;
+        }
+        let gone = folder.clone();
+        let unpin = move |mailbox: &mut Mailbox| mailbox.pins.retain(|pin| pin.folder != gone);
+        if let Err(error) = self.services.store.update_mailbox(self.mailbox.id, unpin).await {
+            tracing::error!(%error, "the pin of a deleted folder stays");
         }
     }
 
     /// Where something is hidden, unknown names are hidden too: a folder made through us is known.
     async fn pin_new(&mut self, folder: &FolderName) {
         let snapshot = self.services.store.snapshot();
-        if !snapshot.mailbox(self.mailbox.id).is_some_and(|mailbox| mailbox.hides()) {
+        let needs_pin = |mailbox: &Arc<Mailbox>| mailbox.hides() && mailbox.pin(folder).is_none();
+        if !snapshot.mailbox(self.mailbox.id).is_some_and(needs_pin) {
             return;
         }
         let class = self.view().class_above(folder).map_or(FolderClass::Ordinary, FolderClass::of_child);
@@ -180,8 +213,8 @@ impl Session {
         else {
             return failed;
         };
-        let Ok(mut lease) = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH).await
-        else {
+        let lease = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH);
+        let Ok(mut lease) = self.watch.unless_lost(Waiting::Upstream, lease).await? else {
             tracing::warn!("flags stay on copies: no upstream connection");
             return failed;
         };
@@ -189,7 +222,8 @@ impl Session {
         let Some(commands) = writer::strip(step, &wire, [&tags[0], &tags[1]]) else { return failed };
         lease.set_selected(true);
         for (outgoing, tag) in commands.iter().zip(&tags) {
-            match lease.perform(outgoing, tag, Instant::now() + REFRESH).await {
+            let perform = lease.perform(outgoing, tag, Instant::now() + REFRESH);
+            match self.watch.unless_lost(Waiting::Upstream, perform).await? {
                 Ok(answered) if answered.is_ok() => {}
                 Ok(_) | Err(_) => {
                     tracing::warn!("flags stay on copies: the mail host refused");
@@ -200,6 +234,16 @@ impl Session {
         lease.give_back().await;
         Ok(Answer { condition: Condition::Ok, code: None })
     }
+}
+
+/// The items that upstream is asked for.
+pub(super) fn upstream_items(items: &[StatusItem]) -> Vec<StatusItem> {
+    items.iter().copied().filter(|item| *item != StatusItem::AppendLimit).collect()
+}
+
+/// A folder's name and those of all levels above it.
+fn levels(name: &FolderName, separator: Separator) -> impl Iterator<Item = FolderName> {
+    std::iter::successors(Some(name.clone()), move |name| name.parent(separator))
 }
 
 /// The name that CREATE or RENAME makes.

@@ -51,13 +51,20 @@ impl Session {
     ) -> Result<(), Ended> {
         let own = UidSet::new();
         let facts = Facts { last: Fact::Start, effective: self.watch.effective(), own: &own, by_uid: true };
-        let Next::Run(step) = permit.next(&facts) else { return Ok(()) };
+        let step = match permit.next(&facts) {
+            Next::Run(step) => step,
+            Next::Refuse(denial) => return self.deny(tag, command, &denial).await,
+            Next::Done => return Ok(()),
+        };
         let idles = self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("IDLE"));
         let upstream = match self.write(&step, command) {
             Some((outgoing, ours)) if idles => self.start_idle(tag, &outgoing.parts, ours).await?,
             Some(_) | None => Upstream::Polled(Instant::now()),
         };
-        self.wait_for_done(tag, upstream).await
+        let waited = self.wait_for_done(tag, upstream).await;
+        // Upstream may still be in IDLE, where nothing but DONE is understood.
+        self.tainted |= waited.is_err();
+        waited
     }
 
     /// IDLE without an open folder.
@@ -67,6 +74,7 @@ impl Session {
 
     async fn start_idle(&mut self, tag: &Tag, parts: &[Vec<u8>], ours: Tag) -> Result<Upstream, Ended> {
         let mut exchange = self.exchanging(tag, IDLING)?;
+        exchange.begin(&ours, &mut Found::default()).await?;
         for part in parts {
             exchange.send(part).await?;
         }
@@ -80,6 +88,8 @@ impl Session {
     async fn wait_for_done(&mut self, tag: &Tag, mut upstream: Upstream) -> Result<(), Ended> {
         reply::continuation(self.client.wire.out(), "idling");
         let mut sign = Instant::now() + STILL_HERE;
+        // News may have come in one piece with upstream's `+`.
+        self.take_in_news(tag, &upstream).await?;
         loop {
             if self.done_has_come()? {
                 break;
@@ -101,6 +111,7 @@ impl Session {
                         sign = Instant::now() + STILL_HERE;
                     }
                     upstream = self.renew(tag, upstream).await?;
+                    self.take_in_news(tag, &upstream).await?;
                 }
             }
         }
@@ -201,6 +212,7 @@ const IDLING: Manner = Manner {
     opening: false,
     no_expunge: false,
     condstore: false,
+    searches: false,
     by_uid: true,
     tells_uids: false,
     as_rfc822: false,

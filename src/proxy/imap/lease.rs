@@ -8,6 +8,7 @@ use super::ended::Ended;
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::command::Tag;
+use crate::imap::filter;
 use crate::imap::reply::{self, Outcome};
 use crate::upstream::{EnabledSet, LeaseError};
 
@@ -31,7 +32,12 @@ impl Session {
         };
         let lease = self.services.pools.lease(&target, wanted, Instant::now() + CONNECT);
         match Box::pin(self.watch.unless_lost(Waiting::Upstream, lease)).await? {
-            Ok(lease) => self.lease = Some(lease),
+            Ok(mut lease) => {
+                if let Some(alert) = lease.take_alert() {
+                    filter::alert(self.client.wire.out(), alert.as_bytes());
+                }
+                self.lease = Some(lease);
+            }
             Err(error) => {
                 tracing::warn!(%error, "no upstream connection");
                 match error {

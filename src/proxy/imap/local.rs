@@ -1,8 +1,14 @@
 //! What we answer from what we hold: nothing of this goes upstream.
 
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
 use super::ended::Ended;
 use super::exchange::Found;
+use super::folders::upstream_items;
 use super::session::Session;
+use super::watch::Waiting;
 use crate::imap::action::Scene as _;
 use crate::imap::command::{self, Command, FolderArg, StatusItem, Tag};
 use crate::imap::filter;
@@ -12,6 +18,10 @@ use crate::policy::{Action, Decision, FolderClass, decide};
 use crate::proxy::clock;
 use crate::telemetry::{Act, Outcome as Came};
 use crate::types::FolderName;
+use crate::upstream::{Catalogue, StatusValues};
+
+/// Folders whose STATUS is asked for at a time; eight of them are under way upstream.
+const STATUS_AT_ONCE: usize = 64;
 
 /// Why a command is answered NO.
 type Refusal = (&'static str, String);
@@ -120,9 +130,14 @@ impl Session {
             .iter()
             .filter_map(|name| Some((self.folders.inventory.find(name)?.wire.clone(), name.to_wire())))
             .collect();
-        for (wire, client) in wires {
-            if let Some(data) = self.status_values(&wire, items).await? {
-                filter::status_line(self.client.wire.out(), client.as_bytes(), items, &data);
+        let asked = upstream_items(items);
+        for some in wires.chunks(STATUS_AT_ONCE) {
+            let told = status_of(&self.catalogue, some, &asked);
+            let told = self.watch.unless_lost(Waiting::Upstream, told).await?;
+            for ((_, client), values) in some.iter().zip(told) {
+                if let Some(data) = self.with_our_items(values, items) {
+                    filter::status_line(self.client.wire.out(), client.as_bytes(), items, &data);
+                }
             }
         }
         Ok(())
@@ -164,6 +179,9 @@ impl Session {
         let Ok(folder) = folder else { return Ok(Some(no_such_folder())) };
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
+        if self.is_said(folder, subscribed) {
+            return Ok(None);
+        }
         let set = self.services.store.set_subscribed(user, mailbox, folder.clone(), subscribed);
         if let Err(error) = set.await {
             return Ok(Some(match error {
@@ -178,6 +196,13 @@ impl Session {
         let act = Act { verb, right: "l".to_owned(), folder: Some(folder.clone()), ..Act::default() };
         self.recorder.change(&effective, act, Came::Done, &Found::default()).await?;
         Ok(None)
+    }
+
+    /// Whether the user has said just this before: then there is nothing to store or record.
+    fn is_said(&self, folder: &FolderName, subscribed: bool) -> bool {
+        let effective = self.watch.effective();
+        let said = self.services.store.snapshot().subscriptions(effective.user, effective.mailbox);
+        if subscribed { said.subscribed.contains(folder) } else { said.unsubscribed.contains(folder) }
     }
 
     /// MYRIGHTS and LISTRIGHTS of one's own (RFC 4314 §3.7, §3.8), for any folder that is seen.
@@ -202,6 +227,26 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Asks for the STATUS of several folders at a time; the catalogue batches what goes upstream.
+async fn status_of(
+    catalogue: &Arc<Catalogue>,
+    folders: &[(Vec<u8>, String)],
+    items: &[StatusItem],
+) -> Vec<Option<StatusValues>> {
+    let mut asking = JoinSet::new();
+    for (at, (wire, _)) in folders.iter().enumerate() {
+        let (catalogue, wire, items) = (catalogue.clone(), wire.clone(), items.to_vec());
+        asking.spawn(async move { (at, catalogue.status(&wire, &items).await) });
+    }
+    let mut told = vec![None; folders.len()];
+    while let Some(answer) = asking.join_next().await {
+        if let Ok((at, values)) = answer {
+            told[at] = values;
+        }
+    }
+    told
 }
 
 /// SPECIAL-USE is told of the pinned folder itself, not of folders below that share its class:

@@ -50,8 +50,13 @@ impl Stranger<'_> {
         }
         let mut failures = 0;
         for _ in 0..MAX_COMMANDS {
-            let (Input::Command(tagged) | Input::Append(tagged, _)) = self.client.next(None).await?;
-            let Tagged { tag, command } = tagged;
+            let Tagged { tag, command } = match self.client.next(None).await? {
+                Input::Command(tagged) => tagged,
+                Input::Append(tagged, announced) => {
+                    self.client.drop_literal(announced).await?;
+                    tagged
+                }
+            };
             let credentials = match command {
                 Command::Login { user, password } => {
                     Some(Credentials { authzid: None, authcid: Authcid(user), password })
@@ -112,7 +117,7 @@ impl Stranger<'_> {
         loop {
             match progress {
                 Progress::Challenge { challenge, exchange } => {
-                    reply::continuation(self.client.wire.out(), challenge);
+                    reply::challenge(self.client.wire.out(), challenge);
                     let line = self.client.plain_line(Exchange::MAX_LINE).await?;
                     progress = exchange.respond(&line);
                 }

@@ -12,9 +12,11 @@ mod exchange;
 mod folders;
 mod idle;
 mod lease;
+mod lines;
 mod local;
 mod login;
 mod open;
+mod reader;
 mod record;
 mod run;
 mod scene;
@@ -36,7 +38,7 @@ use self::watch::Watch;
 use super::{Peer, Targets, clock};
 use crate::auth::{Authenticator, LoginSeparator};
 use crate::imap::reply::{self, Outcome};
-use crate::net::{Admission, Draining, PerKey, Wire};
+use crate::net::{Admission, Draining, Gate, Wire};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Counter, Counters, Durability, Event, Journal, Service};
 use crate::types::{MailboxId, UserId};
@@ -61,8 +63,6 @@ pub struct Settings {
     /// Seconds without an octet from upstream while an answer is due. Default 300: SEARCH in
     /// bodies takes minutes on a large folder.
     pub upstream_seconds: u32,
-    /// Sessions of one user at a time. Default 20: four clients with five connections each.
-    pub sessions_per_user: usize,
 }
 
 impl Default for Settings {
@@ -74,7 +74,6 @@ impl Default for Settings {
             literal_seconds: 300,
             write_seconds: 60,
             upstream_seconds: 300,
-            sessions_per_user: 20,
         }
     }
 }
@@ -89,7 +88,8 @@ pub struct Services {
     pub catalogues: Arc<Catalogues>,
     pub journal: Journal,
     pub counters: Arc<Counters>,
-    pub users: PerKey<UserId>,
+    /// Counts each user's sessions.
+    pub gate: Arc<Gate>,
     pub targets: Arc<Targets>,
 }
 
@@ -100,6 +100,30 @@ impl Services {
     /// There is no credential, or it cannot be opened.
     pub fn target(&self, mailbox: MailboxId) -> Result<Target, StoreError> {
         self.targets.of(&self.store, mailbox)
+    }
+}
+
+/// How often idle upstream connections are looked through.
+const TIDY: Duration = Duration::from_secs(5);
+
+/// Closes upstream connections that nobody has used for a while, and forgets mailboxes that
+/// are gone; until the daemon drains.
+pub async fn keep_house(services: Arc<Services>, mut drain: Draining) {
+    let mut changes = services.store.changes();
+    let mut known: Vec<MailboxId> = services.store.snapshot().mailboxes().map(|mailbox| mailbox.id).collect();
+    loop {
+        tokio::select! {
+            () = drain.requested() => return,
+            () = tokio::time::sleep(TIDY) => services.pools.tidy().await,
+            Ok(()) = changes.changed() => {
+                let snapshot = services.store.snapshot();
+                for gone in known.iter().filter(|id| snapshot.mailbox(**id).is_none()) {
+                    services.catalogues.forget(*gone);
+                    services.pools.forget(*gone).await;
+                }
+                known = snapshot.mailboxes().map(|mailbox| mailbox.id).collect();
+            }
+        }
     }
 }
 
@@ -117,6 +141,7 @@ pub async fn serve(wire: Wire, peer: Peer, admission: Admission, drain: Draining
     };
     tracing::debug!(%ended, "a connection ended before login");
     client.say_farewell(ended, None).await;
+    client.shut_down().await;
 }
 
 /// Everything a session needs before its first command; see [`Session`].
@@ -127,6 +152,7 @@ struct Beginning {
 }
 
 struct Resolved {
+    changes: tokio::sync::watch::Receiver<u64>,
     mailbox: Arc<crate::store::Mailbox>,
     catalogue: Arc<crate::upstream::Catalogue>,
     folders: Arc<crate::upstream::Snapshot>,
@@ -152,7 +178,9 @@ async fn begin(
         greeted = true;
         match resolve(&logged_in, services).await {
             Ok((effective, session)) => {
-                let watch = Watch::new(services.store.clone(), ending, effective, &services.settings);
+                let changes = session.changes.clone();
+                let watch =
+                    Watch::new(services.store.clone(), changes, ending, effective, &services.settings);
                 return Ok(Beginning { logged_in, watch, session });
             }
             Err(sentence) => {
@@ -168,11 +196,12 @@ async fn resolve(
     logged_in: &LoggedIn,
     services: &Arc<Services>,
 ) -> Result<(Arc<crate::policy::Effective>, Resolved), String> {
+    let changes = services.store.changes();
     let snapshot = services.store.snapshot();
     let (user, id) = (logged_in.welcome.user, logged_in.mailbox);
     let effective = snapshot.effective(user, id, clock::now()).zip(snapshot.mailbox(id).cloned());
     let Some((effective, mailbox)) = effective else { return Err(login::NO_ACCESS.to_owned()) };
-    let Some(place) = services.users.take(user, services.settings.sessions_per_user) else {
+    let Ok(place) = services.gate.admit_user(user) else {
         return Err("You have too many sessions open; please close some".to_owned());
     };
     let unreachable =
@@ -187,7 +216,7 @@ async fn resolve(
         tracing::warn!(%error, mailbox = %mailbox.address, "the mailbox's folders cannot be listed");
         unreachable
     })?;
-    Ok((Arc::new(effective), Resolved { mailbox, catalogue, folders, place }))
+    Ok((Arc::new(effective), Resolved { changes, mailbox, catalogue, folders, place }))
 }
 
 /// A session from its login's answer to its end.

@@ -31,7 +31,11 @@ impl Session {
         }
         let own = UidSet::new();
         let facts = Facts { last: Fact::Start, effective: self.watch.effective(), own: &own, by_uid: true };
-        let Next::Run(step) = permit.next(&facts) else { return self.not_found(tag, command, None).await };
+        let step = match permit.next(&facts) {
+            Next::Run(step) => step,
+            Next::Refuse(denial) => return self.deny(tag, command, &denial).await,
+            Next::Done => return self.leave().await,
+        };
         let Some((outgoing, ours)) = self.write(&step, command) else {
             return self.not_found(tag, command, None).await;
         };
@@ -107,7 +111,7 @@ impl Session {
             false => EnabledSet::Plain,
         };
         if self.tainted || self.lease.as_ref().is_some_and(|lease| lease.enabled() != wanted) {
-            self.release().await;
+            self.release().await?;
         }
         self.lease(tag, wanted).await
     }
@@ -118,6 +122,7 @@ impl Session {
             opening: true,
             no_expunge: false,
             condstore: self.condstore,
+            searches: false,
             by_uid: false,
             tells_uids: false,
             as_rfc822: false,

@@ -160,6 +160,7 @@ fn asked(command: &Command, selected: Option<&Selected>) -> Option<UidSet> {
 pub(super) fn outcome(taken: &Result<Answer, Ended>, found: &Found) -> Outcome {
     let condition = match taken {
         Ok(answer) => Some(answer.condition),
+        Err(_) if !found.sent => return Outcome::Refused,
         Err(_) => found.ended,
     };
     match condition {

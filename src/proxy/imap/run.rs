@@ -3,6 +3,7 @@
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::session::Session;
+use super::watch::Waiting;
 use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
@@ -95,9 +96,7 @@ impl Session {
         let mut last = Fact::Start;
         let mut done = Done { condition: Condition::Ok, code: None };
         loop {
-            if last != Fact::Start {
-                self.watch.refresh()?;
-            }
+            self.watch.refresh()?;
             let own = self.own_drafts();
             let by_uid = numbers_by_uid(command);
             let facts = Facts { last, effective: self.watch.effective(), own: &own, by_uid };
@@ -166,10 +165,10 @@ impl Session {
         match self.exchange(tag, manner, (&outgoing, &ours), found).await {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
-            Err(ended) if changes && !ended.is_fault_of_upstream() => {
+            Err(ended) if changes && found.sent && !ended.is_fault_of_upstream() => {
                 self.farewell(ended).await;
                 let Some(lease) = self.lease.as_mut() else { return Err(ended) };
-                found.ended = read_out(lease, &ours).await;
+                read_out(lease, &ours, found).await;
                 Err(ended)
             }
             answer => answer,
@@ -266,6 +265,7 @@ impl Session {
             opening: false,
             no_expunge,
             condstore: self.condstore,
+            searches: matches!(command, Command::Search { .. }),
             by_uid,
             tells_uids: readable,
             as_rfc822: renamed("RFC822"),
@@ -381,16 +381,14 @@ impl Session {
     pub(super) async fn leave(&mut self) -> Result<(), Ended> {
         self.selected = None;
         self.watch.select(None);
-        self.release().await;
-        Ok(())
+        self.release().await
     }
 
     /// Returns the connection; one whose state differs from its pool's is closed instead.
-    pub(super) async fn release(&mut self) {
+    pub(super) async fn release(&mut self) -> Result<(), Ended> {
         let tainted = std::mem::take(&mut self.tainted);
-        if let Some(lease) = self.lease.take().filter(|_| !tainted) {
-            lease.give_back().await;
-        }
+        let Some(lease) = self.lease.take().filter(|_| !tainted) else { return Ok(()) };
+        Box::pin(self.watch.unless_lost(Waiting::Upstream, lease.give_back())).await
     }
 
     /// CLOSE and UNSELECT.

@@ -101,7 +101,8 @@ impl Session {
         tracing::info!(%ended, "session ended");
         self.farewell(ended).await;
         if !ended.is_fault_of_upstream() && ended != Ended::Revoked {
-            self.release().await;
+            // The session ends either way; a connection that is not returned is closed.
+            let _ = self.release().await;
         }
         self.client.shut_down().await;
     }
@@ -117,8 +118,8 @@ impl Session {
 
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
         let Tagged { tag, command } = tagged;
+        self.look_at_folders(&command).await?;
         self.take_in_changes()?;
-        self.look_at_folders(&command).await;
         let asked = ask(&command, &self.view());
         match asked {
             Ask::Answer => Box::pin(self.answer(&tag, command)).await,
@@ -169,12 +170,14 @@ impl Session {
 
     /// The folders as they are now, for a command that names one. Those last seen stay good
     /// for a while where upstream cannot be reached.
-    pub(super) async fn look_at_folders(&mut self, command: &Command) {
-        if names_folders(command)
-            && let Ok(folders) = Box::pin(self.catalogue.view(Instant::now() + LOOK)).await
-        {
-            self.folders = folders;
+    pub(super) async fn look_at_folders(&mut self, command: &Command) -> Result<(), Ended> {
+        if names_folders(command) {
+            let look = self.catalogue.view(Instant::now() + LOOK);
+            if let Ok(folders) = Box::pin(self.watch.unless_lost(Waiting::Upstream, look)).await? {
+                self.folders = folders;
+            }
         }
+        Ok(())
     }
 
     /// Ends the session if its rights are gone; tells the client if they have changed

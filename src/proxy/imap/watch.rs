@@ -64,10 +64,18 @@ struct Patience {
 }
 
 impl Watch {
-    pub(super) fn new(store: Store, drain: Draining, effective: Arc<Effective>, settings: &Settings) -> Self {
+    /// `changes` was subscribed to before `effective` was computed: what came in between is
+    /// seen as a change.
+    pub(super) fn new(
+        store: Store,
+        changes: watch::Receiver<u64>,
+        drain: Draining,
+        effective: Arc<Effective>,
+        settings: &Settings,
+    ) -> Self {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         Self {
-            changes: store.changes(),
+            changes,
             store,
             drain,
             user: effective.user,
@@ -126,6 +134,11 @@ impl Watch {
             self.look(now)?;
         }
         Ok(&self.effective)
+    }
+
+    /// Checks again, for a folder that has just come into use.
+    pub(super) fn look_again(&mut self) -> Result<(), Ended> {
+        self.look(clock::now())
     }
 
     fn look(&mut self, now: Timestamp) -> Result<(), Ended> {

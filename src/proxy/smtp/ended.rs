@@ -21,6 +21,8 @@ pub(super) enum Ended {
     /// which the client would not hear while it is sending.
     Cut,
     Draining,
+    /// The user has as many sessions as one may have.
+    TooMany,
     /// Octets that are no command lines; said already.
     Unparseable,
 }
@@ -34,6 +36,7 @@ impl Ended {
             Self::LoginSlow => (2, "No login in time; please connect again"),
             Self::Revoked => (2, "Your right to send as this mailbox has ended"),
             Self::Draining => (2, "The service restarts; please connect again"),
+            Self::TooMany => (2, "You have too many connections open; please close some"),
         };
         // 4.4.2 is a bad connection, 4.3.2 a service that is not available (RFC 3463 §3).
         let subject = if matches!(self, Self::Slow | Self::LoginSlow) { 4 } else { 3 };
@@ -50,6 +53,7 @@ impl fmt::Display for Ended {
             Self::LoginSlow => "no login in time",
             Self::Revoked | Self::Cut => "grant withdrawn",
             Self::Draining => "draining",
+            Self::TooMany => "too many sessions of the user",
             Self::Unparseable => "client unparseable",
         })
     }

@@ -85,7 +85,7 @@ impl Session<'_> {
             Err(answer) => return Ok(Err(answer)),
         };
         let person = transaction.identity.person();
-        let on_behalf = permitted.effective.send == SendRight::OnBehalf;
+        let on_behalf = permitted.effective.send() == SendRight::OnBehalf;
         if on_behalf && person.is_empty() {
             // Without a Sender it would go out *as* the mailbox, which is more than the role gives.
             let sentence = "Your role names you as the sender, and no address of yours is known here";
@@ -217,6 +217,7 @@ pub(super) fn cut(ended: Ended) -> Ended {
         | Ended::LoginSlow
         | Ended::Cut
         | Ended::Draining
+        | Ended::TooMany
         | Ended::Unparseable => ended,
     }
 }

@@ -28,7 +28,7 @@ use self::ended::Ended;
 use self::session::Session;
 use super::Peer;
 use crate::auth::Authenticator;
-use crate::net::{Admission, Draining, Wire};
+use crate::net::{Admission, Draining, Gate, Wire};
 use crate::smtp::session::Limits;
 use crate::store::Store;
 use crate::telemetry::{Counter, Counters, Journal};
@@ -92,6 +92,8 @@ pub struct Services {
     pub connector: Connector,
     pub journal: Journal,
     pub counters: Arc<Counters>,
+    /// Counts each user's sessions.
+    pub gate: Arc<Gate>,
 }
 
 /// Serves one connection, secured already, to its end.
@@ -118,5 +120,6 @@ async fn converse(
         Err(ended) => return ended,
     };
     admission.authenticated();
+    let Ok(_place) = services.gate.admit_user(logged_in.user) else { return Ended::TooMany };
     Session::new(services, client, peer, logged_in).run().await
 }

@@ -143,7 +143,7 @@ impl Session<'_> {
         };
         let Some(leave) = leave else { return Ok(Err(words::confused())) };
         self.services.counters.count(Counter::ActsPermitted);
-        let grants = permit.grants().to_vec();
+        let grants = effective.grants.clone();
         Ok(Ok(Permitted { leave, grants, effective }))
     }
 

@@ -88,7 +88,7 @@ impl Watch {
         }
         let Some(held) = &self.held else { return Ok(()) };
         let now = snapshot.effective(self.user, held.mailbox, clock::now()).ok_or(Ended::Revoked)?;
-        if now.send == SendRight::None && held.send != SendRight::None {
+        if now.send() == SendRight::None && held.send() != SendRight::None {
             return Err(Ended::Revoked);
         }
         self.held = Some(Arc::new(now));

@@ -29,7 +29,7 @@ async fn rights_are_the_union_of_live_grants() {
     store.join(team, alice).await.unwrap();
     assert_eq!(effective(NOW.plus_millis(-1)).unwrap().good_until, Some(NOW));
     let both = effective(NOW).unwrap();
-    assert_eq!((both.role_text().as_str(), both.send), ("reader+responder", SendRight::As));
+    assert_eq!((both.role_text().as_str(), both.send()), ("reader+responder", SendRight::As));
     assert_eq!((both.grants.clone(), both.good_until), (vec![own, through], Some(NOW.plus_millis(10))));
     assert_eq!(effective(NOW.plus_millis(10)).unwrap().role_text(), "reader");
 

@@ -101,6 +101,7 @@ impl World {
         let throttle = ThrottleSettings { delays_seconds: vec![0], ..ThrottleSettings::default() };
         let login = LoginSettings { hashing, throttle, ..LoginSettings::default() };
         let dialer = Arc::new(Dialer::new(DialSettings::default()));
+        let gate = Arc::new(Gate::new(LimitSettings::default()));
         let services = Services {
             settings: Settings { host_name: "mx.example.org".into(), ..settings },
             store,
@@ -108,9 +109,9 @@ impl World {
             connector: Connector::new(dialer, ConnectSettings::default()),
             journal,
             counters: Arc::new(Counters::default()),
+            gate: Arc::clone(&gate),
         };
         let (drain, draining) = Drain::new();
-        let gate = Arc::new(Gate::new(LimitSettings::default()));
         Self { services: Arc::new(services), alice, grant, seen, drain, draining, gate, dir }
     }
 
