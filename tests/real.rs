@@ -15,6 +15,8 @@ mod loss;
 mod revocation;
 #[path = "real/streaming.rs"]
 mod streaming;
+#[path = "real/subtle.rs"]
+mod subtle;
 #[path = "real/traps.rs"]
 mod traps;
 #[path = "real/upstreams.rs"]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::furnished::{assert_unchanged, furnished, furnished_with, message, upstream};
 use crate::support::dovecot::{self, SUPPORT};
 use crate::support::imap::quoted;
-use crate::support::{ALICE, BOB, CAROL, Closing, Imap, Read, Scene, Smtp, Snapshot};
+use crate::support::{ALICE, BOB, CAROL, Closing, Imap, Read, Scene, Smtp, Snapshot, eventually};
 
 /// Invariant 13 says 100 ms; a busy machine may add to that.
 const BOUND: Duration = Duration::from_secs(2);
@@ -297,4 +297,50 @@ fn what_another_grant_allows_goes_on() {
     imap.ok(&format!("EXAMINE {}", quoted("Sent")));
     scene.proxy.run(&["group", "leave", "team", BOB], "");
     bye(&mut imap);
+}
+
+/// A mail host that hangs delays nobody's end: the client is told at once.
+#[test]
+fn a_session_that_waits_for_its_mail_host_ends() {
+    let scene = furnished();
+    for command in [
+        "SELECT Sent",
+        "NOOP",
+        "UID FETCH 1 BODY.PEEK[]",
+        "UID STORE 1 +FLAGS (\\Flagged)",
+        "UID MOVE 1 Trash",
+    ] {
+        Loss::Withdrawn.grant(&scene, ALICE, "manager");
+        let mut imap = scene.imap(ALICE);
+        imap.ok("SELECT INBOX");
+        scene.dovecot.freeze();
+        imap.start(command);
+        let since = Loss::Withdrawn.strike(&scene, ALICE, None);
+        let (words, _) = imap.bye();
+        scene.dovecot.thaw();
+        assert!(words.starts_with("[UNAVAILABLE] Your access"), "{command}: {words}");
+        report(&format!("waiting for the host's answer to {command}"), Loss::Withdrawn, since);
+    }
+}
+
+/// How many sessions the daemon counts.
+fn sessions(scene: &Scene) -> u64 {
+    let status = scene.proxy.run(&["status", "--json"], "");
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    status["sessions"][0]["count"].as_u64().unwrap()
+}
+
+/// A client that never reads again cannot keep its session, nor the connection to the host.
+#[test]
+fn a_client_that_never_reads_is_gone_all_the_same() {
+    let scene = with_a_large_message();
+    eventually("no session is left", || (sessions(&scene) == 0).then_some(()));
+    let mut imap = scene.imap(CAROL);
+    imap.ok("EXAMINE INBOX");
+    imap.start("UID FETCH 6 BODY.PEEK[]");
+    assert!(matches!(imap.wire.octets(1000, Duration::from_secs(20)), Read::Octets(_)));
+    assert_eq!(sessions(&scene), 1);
+    let since = Loss::Withdrawn.strike(&scene, CAROL, None);
+    eventually("the session is gone", || (sessions(&scene) == 0).then_some(()));
+    report("download, client never reads (by `mandate status`)", Loss::Withdrawn, since);
 }

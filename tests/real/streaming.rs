@@ -1,5 +1,6 @@
 //! Large messages in constant memory, and back-pressure.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -62,11 +63,17 @@ fn assert_small(proxy: &Proxy, before: u64, what: &str) {
 
 /// Stores the message; upstream must have taken it whole.
 fn upload(imap: &mut Imap) {
+    announce(imap);
+    pieces().for_each(|piece| imap.send(piece));
+    stored(imap);
+}
+
+fn announce(imap: &mut Imap) {
     imap.start(&format!("APPEND INBOX (\\Seen) {{{SIZE}}}"));
     assert!(imap.response().starts_with(b"+"));
-    for piece in pieces() {
-        imap.send(piece);
-    }
+}
+
+fn stored(imap: &mut Imap) {
     imap.send("\r\n");
     let answer = loop {
         match imap.response_within(Duration::from_secs(120)) {
@@ -97,12 +104,11 @@ fn download(imap: &mut Imap, tag: &str) {
     assert!(imap.finish(tag).is_ok());
 }
 
-/// Waits until the mail host gets no further, and says how much it has read by then.
-fn stalled(scene: &Scene) -> u64 {
-    let (mut last, mut since) = (scene.dovecot.octets_read(), Instant::now());
-    eventually("the mail host stops", || {
-        let now = scene.dovecot.octets_read();
-        // Housekeeping reads a little; a download is another matter.
+/// Waits until a number of octets stays what it is, but for a little housekeeping.
+fn stalled(octets: impl Fn() -> u64) -> u64 {
+    let (mut last, mut since) = (octets(), Instant::now());
+    eventually("the octets stop flowing", || {
+        let now = octets();
         if now > last + 64 * 1024 {
             (last, since) = (now, Instant::now());
         }
@@ -136,7 +142,7 @@ fn a_client_that_stops_reading_stops_the_mail_host() {
     imap.ok("EXAMINE INBOX");
     let (memory, read) = (mark_memory(&scene.proxy), scene.dovecot.octets_read());
     let tag = imap.start("UID FETCH 1 BODY.PEEK[]");
-    let under_way = stalled(&scene) - read;
+    let under_way = stalled(|| scene.dovecot.octets_read()) - read;
     println!("memory: a client that does not read: {} KiB under way", under_way / 1024);
     assert!((1..UNDER_WAY).contains(&under_way), "{under_way} octets");
     assert_small(&scene.proxy, memory, "a client that does not read");
@@ -144,5 +150,32 @@ fn a_client_that_stops_reading_stops_the_mail_host() {
     let mut other = scene.imap(ALICE);
     assert!(other.ok("STATUS INBOX (MESSAGES)").has("MESSAGES 1"));
     download(&mut imap, &tag);
+    assert_eq!(scene.dovecot.snapshot(SUPPORT).folders["INBOX"].messages[&1].size, SIZE);
+}
+
+#[test]
+fn a_mail_host_that_stops_reading_stops_the_client() {
+    let scene = scene();
+    let mut imap = scene.imap(ALICE);
+    announce(&mut imap);
+    scene.dovecot.freeze();
+    let memory = mark_memory(&scene.proxy);
+    let sent = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            for piece in pieces() {
+                let length = piece.len() as u64;
+                imap.send(piece);
+                sent.fetch_add(length, Ordering::Relaxed);
+            }
+            stored(&mut imap);
+        });
+        let under_way = stalled(|| sent.load(Ordering::Relaxed));
+        println!("memory: a mail host that does not read: {} KiB under way", under_way / 1024);
+        assert_small(&scene.proxy, memory, "a mail host that does not read");
+        scene.dovecot.thaw();
+        assert!((1..UNDER_WAY).contains(&under_way), "{under_way} octets");
+        client.join().unwrap();
+    });
     assert_eq!(scene.dovecot.snapshot(SUPPORT).folders["INBOX"].messages[&1].size, SIZE);
 }

@@ -173,6 +173,17 @@ impl Dovecot {
         self.process.kill();
     }
 
+    /// Stops all its processes where they are, until [`Dovecot::thaw`]: it neither reads nor
+    /// writes, and its connections stay open.
+    pub fn freeze(&self) {
+        self.process.signal_group("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.process.signal_group("CONT");
+    }
+
     /// Starts it again on the same ports with the same mail.
     pub fn resume(&mut self) {
         self.process = launch(self.directory.path());

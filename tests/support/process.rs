@@ -58,12 +58,17 @@ impl Process {
         kill(name, &self.id().to_string());
     }
 
+    /// Sends a signal to the program and all it started.
+    pub fn signal_group(&self, name: &str) {
+        kill(name, &format!("-{}", self.id()));
+    }
+
     /// Ends the program and all it started without a chance to clean up, as a
     /// crash would.
     pub fn kill(&mut self) {
         // Not yet waited for, the id is still ours and nobody else's.
         if self.ended().is_none() {
-            kill("KILL", &format!("-{}", self.id()));
+            self.signal_group("KILL");
             let _ = self.child.wait();
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
@@ -157,7 +158,7 @@ impl Proxy {
         assert!(self.serve(), "mandate does not come back:\n{}", self.log());
     }
 
-    /// Starts the daemon and waits until both listeners answer; false if another
+    /// Starts the daemon and waits until it answers everywhere; false if another
     /// process took a port.
     fn serve(&mut self) -> bool {
         let config = self.configuration_file();
@@ -165,17 +166,16 @@ impl Proxy {
         let log = self.directory.path().join("log");
         let mut process = Process::start(&Proxy::binary(), &arguments, &log);
         let doors = [self.imaps(), self.submissions()];
-        // Written last, when the command line is answered too; left behind by a kill.
-        let listening = self.state().join("listening");
-        let _ = std::fs::remove_file(&listening);
+        let control = self.directory.path().join("admin.sock");
         let up = eventually("mandate listens", || {
             if process.ended().is_some() {
                 let log = process.output();
                 assert!(log.contains("in use"), "mandate does not start:\n{log}");
                 return Some(false);
             }
-            let answers = |door: &SocketAddr| TcpStream::connect(door).is_ok();
-            (listening.exists() && doors.iter().all(answers)).then_some(true)
+            let open = doors.iter().all(|door| TcpStream::connect(door).is_ok());
+            // Last of all comes the control socket; without it a command opens the store itself.
+            (open && UnixStream::connect(&control).is_ok()).then_some(true)
         });
         self.process = up.then_some(process);
         up
