@@ -128,10 +128,9 @@ impl Watch {
     /// # Errors
     /// [`Ended::Revoked`] if the mailbox, or a folder in use, is lost.
     pub(super) fn refresh(&mut self) -> Result<&Arc<Effective>, Ended> {
-        let now = clock::now();
-        let stale = self.effective.good_until.is_some_and(|end| end <= now);
+        let stale = self.effective.good_until.is_some_and(|end| end <= clock::now());
         if stale || self.changes.has_changed().unwrap_or(true) {
-            self.look(now)?;
+            self.look(clock::now())?;
         }
         Ok(&self.effective)
     }
@@ -159,7 +158,7 @@ impl Watch {
 
     /// Resolves when the session must end; until then, `waiting` goes on.
     pub(super) async fn lost(&mut self, waiting: Waiting) -> Ended {
-        let since = Instant::now();
+        let mut ticks = 0;
         loop {
             let end = self.effective.good_until.map(|end| clock::now().millis_until(end));
             tokio::select! {
@@ -179,7 +178,10 @@ impl Watch {
                 () = self.drain.requested() => return Ended::Draining,
                 () = self.tick.as_mut() => {
                     self.tick.as_mut().reset(Instant::now() + TICK);
-                    if let Some(ended) = self.patience.over(waiting, since) {
+                    // Ticks are counted, not time: reading the clock for each wait costs a small
+                    // command more than all that it waits for.
+                    ticks += 1;
+                    if let Some(ended) = self.patience.over(waiting, ticks) {
                         return ended;
                     }
                 }
@@ -206,7 +208,9 @@ impl Watch {
 }
 
 impl Patience {
-    fn over(&self, waiting: Waiting, since: Instant) -> Option<Ended> {
+    /// Whether a wait that has seen so many ticks has lasted long enough; the first may have
+    /// come at once.
+    fn over(&self, waiting: Waiting, ticks: u32) -> Option<Ended> {
         let (limit, ended) = match waiting {
             Waiting::Command => (self.command, Ended::Autologout),
             Waiting::Rest => (self.rest, Ended::Slow),
@@ -214,7 +218,7 @@ impl Patience {
             Waiting::Upstream => (self.upstream, Ended::UpstreamSlow),
             Waiting::Idle => return None,
         };
-        (since.elapsed() >= limit).then_some(ended)
+        (TICK * (ticks - 1) >= limit).then_some(ended)
     }
 }
 
