@@ -158,7 +158,7 @@ impl Watch {
 
     /// Resolves when the session must end; until then, `waiting` goes on.
     pub(super) async fn lost(&mut self, waiting: Waiting) -> Ended {
-        let mut ticks = 0;
+        let since = Instant::now();
         loop {
             let end = self.effective.good_until.map(|end| clock::now().millis_until(end));
             tokio::select! {
@@ -178,10 +178,7 @@ impl Watch {
                 () = self.drain.requested() => return Ended::Draining,
                 () = self.tick.as_mut() => {
                     self.tick.as_mut().reset(Instant::now() + TICK);
-                    // Ticks are counted, not time: reading the clock for each wait costs a small
-                    // command more than all that it waits for.
-                    ticks += 1;
-                    if let Some(ended) = self.patience.over(waiting, ticks) {
+                    if let Some(ended) = self.patience.over(waiting, since) {
                         return ended;
                     }
                 }
@@ -208,9 +205,7 @@ impl Watch {
 }
 
 impl Patience {
-    /// Whether a wait that has seen so many ticks has lasted long enough; the first may have
-    /// come at once.
-    fn over(&self, waiting: Waiting, ticks: u32) -> Option<Ended> {
+    fn over(&self, waiting: Waiting, since: Instant) -> Option<Ended> {
         let (limit, ended) = match waiting {
             Waiting::Command => (self.command, Ended::Autologout),
             Waiting::Rest => (self.rest, Ended::Slow),
@@ -218,7 +213,7 @@ impl Patience {
             Waiting::Upstream => (self.upstream, Ended::UpstreamSlow),
             Waiting::Idle => return None,
         };
-        (TICK * (ticks - 1) >= limit).then_some(ended)
+        (since.elapsed() >= limit).then_some(ended)
     }
 }
 
