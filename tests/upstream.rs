@@ -71,6 +71,7 @@ async fn relay(lease: &mut Lease, command: &str) -> String {
         };
         connection.wire.consume(used);
         if let Some(answer) = answer {
+            connection.answered();
             return answer;
         }
         if more {
@@ -155,6 +156,8 @@ async fn a_used_connection_is_handed_on_with_nothing_selected() {
     first.set_selected(true);
     assert!(relay(&mut first, "SELECT INBOX").await.contains("OK"));
     let local = first.tag();
+    // Nothing was sent under it.
+    first.answered();
     first.give_back().await;
     let mut second = lease(&pools, &target).await.unwrap();
     assert!(second.tag() > local, "the same connection, its tags counted on");

@@ -35,8 +35,10 @@ impl Sessions {
     pub(super) fn start(&self, session: impl Future<Output = ()> + Send + 'static) {
         let place = Place::take(self);
         let counters = Arc::clone(&self.counters);
+        // Before the task begins: moved into a box inside it, the session's room would be
+        // there twice.
+        let mut session = Box::pin(session);
         tokio::spawn(async move {
-            let mut session = Box::pin(session);
             let ended = poll_fn(move |context| {
                 let polled = catch_unwind(AssertUnwindSafe(|| session.as_mut().poll(context)));
                 match polled {

@@ -89,7 +89,8 @@ pub struct Journal {
     jobs: SyncSender<Job>,
     /// Never locked for longer than one insertion.
     tally: Arc<Mutex<Tally>>,
-    key: hmac::Key,
+    /// Shared: it is large, and every session holds a handle.
+    key: Arc<hmac::Key>,
 }
 
 impl Journal {
@@ -108,7 +109,7 @@ impl Journal {
         writer.start(Event::Opened { version: env!("CARGO_PKG_VERSION"), torn })?;
         let spawned = thread::Builder::new().name("journal".into()).spawn(move || writer.run(&queue));
         spawned.map_err(|error| JournalError::Io { path: path.to_owned(), error })?;
-        Ok(Self { jobs, tally, key })
+        Ok(Self { jobs, tally, key: Arc::new(key) })
     }
 
     /// Writes a line and resolves as `durability` says.

@@ -141,7 +141,9 @@ impl Cursor {
             let decided = if before_rare == 64 { u64::MAX } else { (1 << before_rare) - 1 };
             let inside = parity(masks.quote & decided) ^ if quoted { u64::MAX } else { 0 };
             let (open, close) = (masks.open & decided & !inside, masks.close & decided & !inside);
-            if close.count_ones() < depth && depth + open.count_ones() <= MAX_DEPTH {
+            if open | close == 0 {
+                // Between parentheses, as most blocks of an envelope are.
+            } else if close.count_ones() < depth && depth + open.count_ones() <= MAX_DEPTH {
                 depth = depth + open.count_ones() - close.count_ones();
             } else if let Some(end) = walk(&mut depth, open, close)? {
                 at += end;
@@ -149,7 +151,8 @@ impl Cursor {
                 break;
             }
             at += before_rare as usize;
-            quoted ^= (masks.quote & decided).count_ones() % 2 == 1;
+            // Of an odd number of quotes the parity stays to the end of the block.
+            quoted = inside >> 63 == 1;
             if before_rare < 64 {
                 break;
             }

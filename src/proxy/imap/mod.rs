@@ -261,5 +261,6 @@ async fn run(
     } else {
         Ended::JournalFailed
     };
-    session.end(ended).await;
+    // Boxed: an ending needs more room than all that a session does before it.
+    Box::pin(session.end(ended)).await;
 }
