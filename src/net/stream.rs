@@ -1,7 +1,7 @@
 //! One connection, secured or not.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -51,6 +51,14 @@ impl Stream {
         if let Some(tcp) = self.tcp() {
             // Failing means the connection is gone already.
             let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Ends the connection under whatever runs over it: no close_notify.
+    pub(super) fn end(&self) {
+        if let Some(tcp) = self.tcp() {
+            // Failing means the connection is gone already.
+            let _ = SockRef::from(tcp).shutdown(Shutdown::Both);
         }
     }
 

@@ -245,8 +245,19 @@ impl Wire {
 
     /// Writes what is queued, says goodbye (close_notify, then FIN) and closes.
     pub async fn shutdown(mut self) -> io::Result<()> {
+        self.say_goodbye().await
+    }
+
+    /// The same for the peer, while the owner still has something else to do.
+    pub async fn say_goodbye(&mut self) -> io::Result<()> {
         self.flush().await?;
         poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
+    }
+
+    /// [`Wire::abort`] for the peer, while the owner still has something else to do.
+    pub fn hang_up(&self) {
+        self.stream.discard_unsent();
+        self.stream.end();
     }
 
     /// Closes at once: no close_notify, and what the kernel holds unsent is thrown away.

@@ -47,6 +47,7 @@ pub(super) struct Client {
     bad_before: u32,
     max_bad: u32,
     said_farewell: bool,
+    closed: bool,
     /// Octets of a response are under way that will never be complete.
     cut: bool,
 }
@@ -60,6 +61,7 @@ impl Client {
             bad_before: 0,
             max_bad: MAX_BAD_BEFORE_LOGIN,
             said_farewell: false,
+            closed: false,
             cut: false,
         }
     }
@@ -302,12 +304,16 @@ impl Client {
         let _ = tokio::time::timeout(FAREWELL, self.flush()).await;
     }
 
-    /// Closes in good order; not for ever.
-    pub(super) async fn shut_down(self) {
-        if self.cut {
-            return self.wire.abort();
+    /// Closes, in good order where nothing was cut; not for ever, and once. The session may
+    /// have something to do yet.
+    pub(super) async fn shut_down(&mut self) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
         }
-        let _ = tokio::time::timeout(FAREWELL, self.wire.shutdown()).await;
+        if self.cut {
+            return self.wire.hang_up();
+        }
+        let _ = tokio::time::timeout(FAREWELL, self.wire.say_goodbye()).await;
     }
 
     pub(super) fn count_bad(&mut self) -> Result<(), Ended> {

@@ -167,6 +167,7 @@ impl Session {
             // read to its end, so that the journal can say what became of it.
             Err(ended) if changes && found.sent && !ended.is_fault_of_upstream() => {
                 self.farewell(ended).await;
+                self.client.shut_down().await;
                 let Some(lease) = self.lease.as_mut() else { return Err(ended) };
                 read_out(lease, &ours, found).await;
                 Err(ended)
