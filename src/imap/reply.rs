@@ -29,6 +29,13 @@ pub fn tagged(out: &mut Vec<u8>, tag: &Tag, outcome: Outcome, code: &str, text: 
     status(out, tag.as_str(), outcome.as_str(), code, text);
 }
 
+/// Tagged OK: `a1 OK [code] NOOP completed`.
+pub fn completed(out: &mut Vec<u8>, tag: &Tag, code: &str, verb: &'static str) {
+    tagged(out, tag, Outcome::Ok, code, verb);
+    out.truncate(out.len() - b"\r\n".len());
+    out.extend_from_slice(b" completed\r\n");
+}
+
 /// `* OK [code] text`, and NO and BAD.
 pub fn untagged(out: &mut Vec<u8>, outcome: Outcome, code: &str, text: &str) {
     status(out, "*", outcome.as_str(), code, text);

@@ -78,8 +78,8 @@ impl Session {
         }
         match refused {
             None => {
-                let text = format!("{} completed", super::record::verb(&command));
-                reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", &text);
+                let verb = super::record::verb(&command);
+                reply::completed(self.client.wire.out(), tag, "", verb);
             }
             Some((code, text)) => reply::tagged(self.client.wire.out(), tag, Outcome::No, code, &text),
         }

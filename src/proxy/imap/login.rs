@@ -97,8 +97,8 @@ impl Stranger<'_> {
                 return self.client.count_bad();
             }
         }
-        let text = format!("{} completed", super::record::verb(command));
-        reply::tagged(self.client.wire.out(), tag, Outcome::Ok, "", &text);
+        let verb = super::record::verb(command);
+        reply::completed(self.client.wire.out(), tag, "", verb);
         Ok(())
     }
 

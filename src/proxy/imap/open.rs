@@ -84,8 +84,8 @@ impl Session {
             self.announce_permanent();
         }
         let code = filter::access(&effective, place);
-        let text = format!("{} completed", super::record::verb(command));
-        reply::tagged(self.client.wire.out(), tag, Outcome::Ok, code, &text);
+        let verb = super::record::verb(command);
+        reply::completed(self.client.wire.out(), tag, code, verb);
     }
 
     /// The flags that exist and those that may be changed, as the rights of now make them.

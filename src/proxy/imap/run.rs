@@ -77,13 +77,13 @@ impl Session {
     /// The tagged answer, in our words: upstream's may name what the user must not see.
     pub(super) fn finish(&mut self, tag: &Tag, command: &Command, done: &Done) {
         let code = done.code.as_deref().unwrap_or_default();
-        let (outcome, text) = match done.condition {
-            Condition::Ok => (Outcome::Ok, format!("{} completed", super::record::verb(command))),
+        let out = self.client.wire.out();
+        match done.condition {
+            Condition::Ok => reply::completed(out, tag, code, super::record::verb(command)),
             Condition::No | Condition::Bad | Condition::Bye | Condition::PreAuth => {
-                (Outcome::No, "The mail host has refused this".to_owned())
+                reply::tagged(out, tag, Outcome::No, code, "The mail host has refused this");
             }
-        };
-        reply::tagged(self.client.wire.out(), tag, outcome, code, &text);
+        }
     }
 
     /// The steps, until the plan is done, upstream refuses one, or the facts forbid the next.
@@ -129,7 +129,9 @@ impl Session {
         let effective = self.watch.effective().clone();
         let act = super::record::act(step, command, self.selected.as_deref());
         let intent = match &act {
-            Some(act) if step.removes() => Some(self.recorder.intent(&effective, act.clone()).await?),
+            Some(act) if step.removes() => {
+                Some(Box::pin(self.recorder.intent(&effective, act.clone())).await?)
+            }
             Some(_) | None => None,
         };
         let taken = match step.kind() {
@@ -138,12 +140,12 @@ impl Session {
         };
         let outcome = super::record::outcome(&taken, found);
         match (intent, act) {
-            (Some(intent), _) => self.recorder.outcome(intent, outcome, found).await?,
-            (None, Some(act)) => self.recorder.change(&effective, act, outcome, found).await?,
+            (Some(intent), _) => Box::pin(self.recorder.outcome(intent, outcome, found)).await?,
+            (None, Some(act)) => Box::pin(self.recorder.change(&effective, act, outcome, found)).await?,
             (None, None) => {}
         }
         if outcome == crate::telemetry::Outcome::Done {
-            self.keep_drafts(step, command, found).await;
+            Box::pin(self.keep_drafts(step, command, found)).await;
         }
         taken
     }
@@ -166,14 +168,19 @@ impl Session {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
             Err(ended) if changes && found.sent && !ended.is_fault_of_upstream() => {
-                self.farewell(ended).await;
-                self.client.shut_down().await;
-                let Some(lease) = self.lease.as_mut() else { return Err(ended) };
-                read_out(lease, &ours, found).await;
-                Err(ended)
+                Err(Box::pin(self.read_to_its_end(ended, &ours, found)).await)
             }
             answer => answer,
         }
+    }
+
+    async fn read_to_its_end(&mut self, ended: Ended, ours: &Tag, found: &mut Found) -> Ended {
+        self.farewell(ended).await;
+        self.client.shut_down().await;
+        if let Some(lease) = self.lease.as_mut() {
+            read_out(lease, ours, found).await;
+        }
+        ended
     }
 
     /// The step's octets, and the tag under which they go.
@@ -319,9 +326,10 @@ impl Session {
     /// The user's own drafts in the open folder, where only they may be removed.
     fn own_drafts(&self) -> UidSet {
         let Some(selected) = &self.selected else { return UidSet::new() };
-        let class = self.watch.class_of(&selected.name);
         let effective = self.watch.effective();
-        if !effective.only_own(class) {
+        // Asked first: it costs nothing, and most roles need to know no more.
+        let only_own = effective.only_own(FolderClass::Drafts);
+        if !only_own || self.watch.class_of(&selected.name) != FolderClass::Drafts {
             return UidSet::new();
         }
         let snapshot = self.services.store.snapshot();
@@ -416,13 +424,7 @@ impl Session {
             self.watch.refresh()?;
         }
         self.leave().await?;
-        reply::tagged(
-            self.client.wire.out(),
-            tag,
-            Outcome::Ok,
-            "",
-            &format!("{} completed", super::record::verb(command)),
-        );
+        reply::completed(self.client.wire.out(), tag, "", super::record::verb(command));
         Ok(())
     }
 }
