@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::furnished::{assert_unchanged, furnished, furnished_with, message, upstream};
 use crate::support::dovecot::{self, SUPPORT};
 use crate::support::imap::quoted;
+use crate::support::scene::password;
 use crate::support::{ALICE, BOB, CAROL, Closing, Imap, Read, Scene, Smtp, Snapshot, eventually};
 
 /// Invariant 13 says 100 ms; a busy machine may add to that.
@@ -321,6 +322,20 @@ fn a_session_that_waits_for_its_mail_host_ends() {
         assert!(words.starts_with("[UNAVAILABLE] Your access"), "{command}: {words}");
         report(&format!("waiting for the host's answer to {command}"), Loss::Withdrawn, since);
     }
+}
+
+/// A withdrawal while the login still waits for the mail host's folders counts as well.
+#[test]
+fn a_slow_login_is_no_way_around_a_withdrawal() {
+    let scene = Scene::open();
+    scene.dovecot.freeze();
+    let mut imap = Imap::tls(scene.proxy.imaps(), &scene.ca);
+    imap.start(&format!("LOGIN {} {}", quoted(&format!("{BOB}/support")), quoted(&password(BOB))));
+    eventually("the password is verified", || scene.proxy.log().contains("auth-ok").then_some(()));
+    scene.revoke(BOB);
+    scene.dovecot.thaw();
+    let (words, _) = imap.bye();
+    assert!(words.starts_with("[UNAVAILABLE] Your access"), "{words}");
 }
 
 /// How many sessions the daemon counts.

@@ -339,6 +339,11 @@ fn lists() {
     let patterns = |count: usize| format!("LIST \"\" ({})", vec!["a"; count].join(" "));
     assert!(parse(&patterns(32)).is_ok());
     assert!(parse(&patterns(33)).is_err());
+    // All of them together, each with the reference: a core must not be busy with one LIST.
+    assert!(parse(&format!("LIST \"\" {}", "*a".repeat(1_024))).is_ok());
+    assert!(parse(&format!("LIST a {}", "*a".repeat(1_024))).is_err());
+    assert!(parse(&format!("LIST {} ({})", "a".repeat(100), vec!["*"; 32].join(" "))).is_err());
+    assert!(parse(&format!("LSUB a {}", "*a".repeat(1_024))).is_err());
 }
 
 #[test]
