@@ -116,19 +116,13 @@ impl Session {
     /// The new name must differ from every folder's, hidden ones too, by more than case or
     /// Unicode form: hosts and people take such names for the same.
     fn name_taken(&self, new: &FolderName, command: &Command) -> Option<&'static str> {
-        let separator = self.folders.inventory.separator;
         let renamed = match command {
             Command::Rename { from, .. } => from.as_ref().ok(),
             _ => None,
         };
-        let levels: Vec<_> = levels(new, separator).map(|level| (level.look_alike_key(), level)).collect();
-        let others = self.folders.inventory.entries().iter().filter(|entry| Some(&entry.name) != renamed);
-        // A level above may exist, but only in the very same spelling: `trash/x` must not
-        // become a folder below Trash without being asked about as one.
-        let taken = others.flat_map(|entry| self::levels(&entry.name, separator)).any(|existing| {
-            let key = existing.look_alike_key();
-            levels.iter().any(|(own, level)| *own == key && (*level != existing || *level == *new))
-        });
+        let others = self.folders.inventory.entries().iter().map(|entry| &entry.name);
+        let others = others.filter(|name| Some(*name) != renamed);
+        let taken = is_taken(new, others, self.folders.inventory.separator);
         taken.then_some("A folder of this or a very similar name exists")
     }
 
@@ -151,7 +145,9 @@ impl Session {
         if let Some(new) = new_name(command) {
             // Dovecot 2.3 can leave a folder that another connection has made out of LIST, after
             // a RENAME for good; asked about it by name, it looks for itself.
-            let _ = self.catalogue.status(new.to_wire().as_bytes(), &[StatusItem::UidNext]).await;
+            let wire = new.to_wire();
+            let asked = self.catalogue.status(wire.as_bytes(), &[StatusItem::UidNext]);
+            self.watch.unless_lost(Waiting::Upstream, asked).await?;
         }
         if let Command::Delete(Ok(folder)) = command {
             self.unpin(folder).await;
@@ -241,6 +237,24 @@ pub(super) fn upstream_items(items: &[StatusItem]) -> Vec<StatusItem> {
     items.iter().copied().filter(|item| *item != StatusItem::AppendLimit).collect()
 }
 
+/// Whether a folder exists under the new name, or anything of a very similar name.
+///
+/// Levels may exist, above the new folder or above others, but only in the very same
+/// spelling: `trash/x` must not become a folder below Trash without being asked about as one.
+/// A level that is no folder itself may become one.
+fn is_taken<'a>(
+    new: &FolderName,
+    others: impl Iterator<Item = &'a FolderName>,
+    separator: Separator,
+) -> bool {
+    let own: Vec<_> = levels(new, separator).map(|level| (level.look_alike_key(), level)).collect();
+    let similar = |existing: FolderName| {
+        let key = existing.look_alike_key();
+        own.iter().any(|(own, level)| *own == key && *level != existing)
+    };
+    others.into_iter().any(|name| name == new || levels(name, separator).any(similar))
+}
+
 /// A folder's name and those of all levels above it.
 fn levels(name: &FolderName, separator: Separator) -> impl Iterator<Item = FolderName> {
     std::iter::successors(Some(name.clone()), move |name| name.parent(separator))
@@ -273,7 +287,7 @@ fn renamed(
 
 #[cfg(test)]
 mod tests {
-    use super::renamed;
+    use super::{is_taken, renamed};
     use crate::types::FolderName;
 
     #[test]
@@ -283,5 +297,27 @@ mod tests {
         assert_eq!(after("A"), Some(name("B/C")));
         assert_eq!(after("A/x"), Some(name("B/C/x")));
         assert_eq!(after("Ax"), None);
+    }
+
+    #[test]
+    fn a_name_is_taken_in_every_spelling_and_at_every_level() {
+        let name = |text| FolderName::parse(text, Some('/')).unwrap();
+        let existing = ["INBOX", "Trash", "Work/2026/May", "Caf\u{e9}"].map(name);
+        for (new, taken) in [
+            ("Trash", true),
+            ("trash", true),
+            ("trash/x", true),
+            ("Trash/x", false),
+            ("CAF\u{c9}", true),
+            ("Work/2026/May", true),
+            ("Work/2026/June", false),
+            ("work/2027", true),
+            // Levels without a folder of their own may get one.
+            ("Work", false),
+            ("Work/2026", false),
+            ("WORK", true),
+        ] {
+            assert_eq!(is_taken(&name(new), existing.iter(), Some('/')), taken, "{new}");
+        }
     }
 }

@@ -108,7 +108,39 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
         StepKind::Carry => match command {
             Command::Create { .. } => ("k", None, None),
             Command::Rename { .. } => ("xk", None, None),
-            _ => return None,
+            Command::Capability
+            | Command::Noop
+            | Command::Logout
+            | Command::Id { .. }
+            | Command::Login { .. }
+            | Command::Authenticate { .. }
+            | Command::Enable(_)
+            | Command::Select(_)
+            | Command::Examine(_)
+            | Command::Delete(_)
+            | Command::Subscribe(_)
+            | Command::Unsubscribe(_)
+            | Command::List(_)
+            | Command::Lsub { .. }
+            | Command::Namespace
+            | Command::Status { .. }
+            | Command::Append(_)
+            | Command::Idle
+            | Command::MyRights(_)
+            | Command::ListRights { .. }
+            | Command::GetAcl(_)
+            | Command::SetAcl(_)
+            | Command::DeleteAcl(_)
+            | Command::Check
+            | Command::Close
+            | Command::Unselect
+            | Command::Expunge
+            | Command::UidExpunge(_)
+            | Command::Search { .. }
+            | Command::Fetch { .. }
+            | Command::Store { .. }
+            | Command::Copy { .. }
+            | Command::Move { .. } => return None,
         },
         StepKind::Open { .. }
         | StepKind::Fetch { .. }

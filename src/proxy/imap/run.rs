@@ -81,7 +81,13 @@ impl Session {
         match done.condition {
             Condition::Ok => reply::completed(out, tag, code, super::record::verb(command)),
             Condition::No | Condition::Bad | Condition::Bye | Condition::PreAuth => {
-                reply::tagged(out, tag, Outcome::No, code, "The mail host has refused this");
+                let why = match (code, command) {
+                    // Ours: upstream's own CANNOT is not passed on.
+                    ("CANNOT", Command::Append(_)) => "A message must not contain NUL octets",
+                    ("CANNOT", _) => "This cannot be passed on to the mail host",
+                    _ => "The mail host has refused this",
+                };
+                reply::tagged(out, tag, Outcome::No, code, why);
             }
         }
     }
