@@ -164,6 +164,25 @@ async fn a_used_connection_is_handed_on_with_nothing_selected() {
     assert!(relay(&mut second, "CHECK").await.contains("BAD"), "a folder is still selected");
 }
 
+/// Nothing of ours may follow a command that is under way: here `P00000003 NOOP`, of fourteen
+/// octets, would be stored as a message.
+#[tokio::test]
+async fn a_connection_with_a_command_under_way_is_closed_unused() {
+    let ca = Ca::new();
+    let dovecot = Dovecot::start(&ca);
+    let target = target(dovecot.imap(), Security::Plaintext, &ca);
+    let pools = pools();
+    let mut first = lease(&pools, &target).await.unwrap();
+    let tag = first.tag();
+    first.wire.queue(format!("{tag} APPEND INBOX {{14}}\r\n").as_bytes());
+    first.wire.flush().await.unwrap();
+    first.give_back().await;
+    let mut second = lease(&pools, &target).await.unwrap();
+    assert_eq!(second.tag(), tag, "another connection, its tags begun anew");
+    let inbox = dovecot.snapshot(SUPPORT);
+    assert_eq!(dovecot.deliver(SUPPORT, "INBOX", b"Subject: first\r\n\r\nx\r\n"), 1, "{inbox:?}");
+}
+
 #[tokio::test]
 async fn an_outage_costs_one_login_and_no_error() {
     let ca = Ca::new();
