@@ -244,10 +244,12 @@ fn neomutt(scene: &Scene, login: &str, keys: &str) {
     let editor = directory.path().join("editor");
     std::fs::write(&editor, "#!/bin/sh\necho 'an answer' >> \"$1\"\n").unwrap();
     std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let command =
-        format!("timeout 60 neomutt -n -F {}/muttrc -e 'push \"{keys}\"'", directory.path().display());
-    let mut script = Command::new("script");
-    script.args(["-qec", &command, "/dev/null"]).env("TERM", "xterm").env("HOME", directory.path());
+    // The deadline stands outside the terminal: inside it, a shell that does not `exec` would leave
+    // neomutt in a background process group, where the terminal stops it and SIGTERM with it.
+    let command = format!("exec neomutt -n -F {}/muttrc -e 'push \"{keys}\"'", directory.path().display());
+    let mut script = Command::new("timeout");
+    script.args(["--kill-after=5", "60", "script", "-qec", &command, "/dev/null"]);
+    script.env("TERM", "xterm").env("SHELL", "/bin/sh").env("HOME", directory.path());
     let output = script.stdin(Stdio::null()).output().expect("script(1) is part of every Debian");
     let screen = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{:?}\n{screen}\n{}", output.status, scene.proxy.log());
