@@ -1,6 +1,7 @@
 //! From a client command to an act of policy, without a wildcard arm.
 
 use super::command::{Append, Command, FolderArg};
+use super::overlay;
 use crate::policy::{Action, FolderClass, Place};
 use crate::types::{Flags, FolderName};
 
@@ -105,7 +106,9 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         // Without UIDPLUS, only the EXPUNGE that removes everything marked could carry it out.
         Command::UidExpunge(_) if !uidplus => Ask::Unsupported,
         Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
-        Command::Search { .. } => Ask::Act(Action::Search(place)),
+        Command::Search { search, .. } => {
+            Ask::Act(Action::Search { place, asked: overlay::asks_about(&search.keys) })
+        }
         Command::Fetch { fetch, .. } => {
             let marks_seen = fetch.items.iter().any(super::command::FetchItem::marks_seen);
             Ask::Act(Action::Fetch { place, marks_seen })
@@ -116,6 +119,7 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
             flags: store.flags.clone(),
             known: at.known.clone(),
             conditional: store.unchanged_since.is_some(),
+            silent: store.silent,
         }),
         Command::Copy { to, .. } => insert(scene, to, |to| Action::Copy { from: place, to }),
         Command::Move { to, .. } => insert(scene, to, |to| Action::Move { from: place, to }),

@@ -135,15 +135,19 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
         lacks(held, Rights::CREATE)
     };
     match action {
-        Action::Open(place) | Action::Poll(place) | Action::Search(place) | Action::Fetch { place, .. } => {
-            class(place.class, Rights::READ)
-        }
+        Action::Open(place)
+        | Action::Poll(place)
+        | Action::Search { place, .. }
+        | Action::Fetch { place, .. } => class(place.class, Rights::READ),
         Action::Status(folder) => class(*folder, Rights::READ),
         Action::Store { place, .. } | Action::Expunge { place, .. } | Action::Close { place, .. } => {
             class(place.class, Rights::READ)
         }
         Action::Append { class: folder, .. } => class(*folder, Rights::INSERT),
         Action::Copy { from, to } => class(from.class, Rights::READ).or_else(|| class(*to, Rights::INSERT)),
+        Action::Move { from, to: to @ FolderClass::Trash } if effective.may_discard(*from) => {
+            class(*to, Rights::INSERT)
+        }
         Action::Move { from, to } => {
             let takes = Rights::READ | Rights::DELETED | Rights::EXPUNGE;
             class(from.class, takes)

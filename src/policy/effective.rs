@@ -1,6 +1,8 @@
 //! What one user holds in one mailbox: the union of the live grants.
 
-use super::{DraftScope, FolderClass, ReadState, Rights, Role, RoleName, SendRight};
+use super::{
+    Delete, DraftScope, FolderClass, ReadChoice, ReadState, Rights, Role, RoleName, Rules, SendRight,
+};
 use crate::types::{Address, GrantId, LoginName, MailboxId, Timestamp, UserId};
 
 /// Effective rights, as the store's snapshot computes them at one moment.
@@ -25,18 +27,16 @@ pub(super) struct Standing {
     drafts: DraftScope,
     send: SendRight,
     read_state: ReadState,
+    delete: Delete,
 }
 
 impl Effective {
     /// The union of what `grants` give; `None` if there are none.
-    ///
-    /// `hides`: the mailbox has a Hidden folder, so an Aggregate would show what is in it
-    /// and is hidden too.
     pub fn union<'a>(
         user: (UserId, LoginName),
         mailbox: (MailboxId, Address),
         grants: impl Iterator<Item = (GrantId, &'a Role)>,
-        (read_state, hides): (ReadState, bool),
+        rules: Rules,
         good_until: Option<Timestamp>,
     ) -> Option<Self> {
         let mut all = Self {
@@ -51,12 +51,14 @@ impl Effective {
                 rights: FolderClass::ALL.map(|_| Rights::NONE),
                 drafts: DraftScope::Own,
                 send: SendRight::None,
-                read_state,
+                read_state: ReadState::Shared,
+                delete: rules.delete,
             },
         };
         for (id, role) in grants {
-            all.add(id, role, hides);
+            all.add(id, role, rules.hides);
         }
+        all.apply(rules);
         (!all.grants.is_empty()).then_some(all)
     }
 
@@ -78,6 +80,21 @@ impl Effective {
         }
     }
 
+    /// What the mailbox's options make of the rights.
+    fn apply(&mut self, rules: Rules) {
+        let marks_seen = FolderClass::ALL.into_iter().any(|class| self.rights_on(class).has(Rights::SEEN));
+        self.standing.read_state = match rules.read_state {
+            ReadChoice::Personal => ReadState::Personal,
+            // One grant with `s` is enough: shared beats personal.
+            ReadChoice::ByRole if !marks_seen => ReadState::Personal,
+            ReadChoice::ByRole | ReadChoice::Shared => ReadState::Shared,
+        };
+        if FolderClass::ALL.into_iter().any(|class| self.discards(class)) {
+            let trash = &mut self.standing.rights[FolderClass::Trash as usize];
+            *trash = *trash | Rights::INSERT;
+        }
+    }
+
     pub fn rights_on(&self, class: FolderClass) -> Rights {
         self.standing.rights[class as usize]
     }
@@ -90,6 +107,11 @@ impl Effective {
     /// Whose `\Seen` the mailbox's folders show.
     pub fn read_state(&self) -> ReadState {
         self.standing.read_state
+    }
+
+    /// What becomes of messages that the user may not remove.
+    pub(super) fn delete(&self) -> Delete {
+        self.standing.delete
     }
 
     pub(super) fn standing(&self) -> Standing {
