@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Next, Place, ReadState, Reason, Role, StepKind,
+    Action, Decision, Effective, Fact, Facts, FolderClass, Next, Place, ReadChoice, Reason, Role, StepKind,
     StoreMode, Target, decide,
 };
 use mandate::types::{Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
@@ -28,10 +28,10 @@ fn the_truth_table_holds() {
     }
     let mut wrong = Vec::new();
     for role in Role::built_in() {
-        for read_state in [ReadState::Shared, ReadState::Personal] {
+        for read_state in [ReadChoice::Shared, ReadChoice::Personal] {
             for class in FolderClass::ALL {
                 for (name, action) in actions(class) {
-                    let state = if read_state == ReadState::Shared { "shared" } else { "personal" };
+                    let state = if read_state == ReadChoice::Shared { "shared" } else { "personal" };
                     let case = format!("{} {state} {class} {name}", role.name);
                     let said = answer(&effective(&role, read_state), &action);
                     match table.remove(&case) {
@@ -48,7 +48,7 @@ fn the_truth_table_holds() {
 
 #[test]
 fn rights_that_ended_are_undecided() {
-    let mut effective = effective(&Role::manager(), ReadState::Shared);
+    let mut effective = effective(&Role::manager(), ReadChoice::Shared);
     effective.good_until = Some(NOW);
     assert!(matches!(decide(&effective, &Action::Submit, NOW), Decision::Undecided(_)));
     assert!(matches!(decide(&effective, &Action::Submit, NOW.plus_millis(-1)), Decision::Permit(_)));
@@ -57,7 +57,7 @@ fn rights_that_ended_are_undecided() {
 #[test]
 fn a_removing_step_asks_the_rights_of_its_moment() {
     let (manager, reader) =
-        (effective(&Role::manager(), ReadState::Shared), effective(&Role::reader(), ReadState::Shared));
+        (effective(&Role::manager(), ReadChoice::Shared), effective(&Role::reader(), ReadChoice::Shared));
     for action in [
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true },
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: false },
@@ -78,7 +78,7 @@ fn a_removing_step_asks_the_rights_of_its_moment() {
 #[test]
 fn nothing_begins_under_rights_that_have_changed() {
     let (manager, reader) =
-        (effective(&Role::manager(), ReadState::Shared), effective(&Role::reader(), ReadState::Shared));
+        (effective(&Role::manager(), ReadChoice::Shared), effective(&Role::reader(), ReadChoice::Shared));
     for action in [
         Action::Delete { class: FolderClass::Ordinary, hides_below: false },
         Action::Append { class: FolderClass::Sent, flags: Flags::default() },
@@ -95,7 +95,7 @@ fn nothing_begins_under_rights_that_have_changed() {
 #[test]
 fn a_long_expunge_stops_at_own_drafts_when_the_role_narrows() {
     let (manager, responder) =
-        (effective(&Role::manager(), ReadState::Shared), effective(&Role::responder(), ReadState::Shared));
+        (effective(&Role::manager(), ReadChoice::Shared), effective(&Role::responder(), ReadChoice::Shared));
     let action = Action::Expunge { place: Place::of(FolderClass::Drafts), uidplus: true };
     let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!() };
     // Every other UID: far more than one command line holds.
@@ -114,10 +114,10 @@ fn a_long_expunge_stops_at_own_drafts_when_the_role_narrows() {
 fn several_grants_give_their_union() {
     let (reader, manager) = (Role::reader(), Role::responder());
     let grants = [(GrantId(1), &reader), (GrantId(2), &manager)];
-    let both = union(grants.into_iter(), ReadState::Shared).unwrap();
+    let both = union(grants.into_iter(), ReadChoice::Shared).unwrap();
     assert_eq!(both.role_text(), "reader+responder");
     assert_eq!(both.rights_on(FolderClass::Inbox).to_string(), "lrswp");
-    assert!(union(std::iter::empty(), ReadState::Shared).is_none());
+    assert!(union(std::iter::empty(), ReadChoice::Shared).is_none());
 }
 
 /// Every action that concerns a folder of this class, by the table's name for it.
@@ -272,16 +272,16 @@ fn flags(names: &[&str]) -> Flags {
     names.iter().map(|name| Flag::parse(name).expect("a flag")).collect()
 }
 
-fn effective(role: &Role, read_state: ReadState) -> Effective {
+fn effective(role: &Role, read_state: ReadChoice) -> Effective {
     union([(GrantId(1), role)].into_iter(), read_state).expect("one grant")
 }
 
-fn union<'a>(grants: impl Iterator<Item = (GrantId, &'a Role)>, read_state: ReadState) -> Option<Effective> {
+fn union<'a>(grants: impl Iterator<Item = (GrantId, &'a Role)>, read_state: ReadChoice) -> Option<Effective> {
     Effective::union(
         (UserId(1), LoginName::parse("alice@example.org").unwrap()),
         (MailboxId(1), Address::parse("support@example.org").unwrap()),
         grants,
-        (read_state, false),
+        Rules { read_state, ..Rules::default() },
         None,
     )
 }

@@ -103,7 +103,7 @@ mod tests {
 
     use super::super::command::{self, Command};
     use super::{Leave, Offers};
-    use crate::policy::{self, Action, Decision, Effective, Fact, Facts, Next, ReadState, Role};
+    use crate::policy::{self, Action, Decision, Effective, Fact, Facts, Next, Role, Rules};
     use crate::types::{Address, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
 
     fn leave() -> Leave {
@@ -111,7 +111,7 @@ mod tests {
         let user = (UserId(1), LoginName::parse("alice").unwrap());
         let mailbox = (MailboxId(1), Address::parse("support@example.org").unwrap());
         let grants = std::iter::once((GrantId(1), &role));
-        let effective = Effective::union(user, mailbox, grants, (ReadState::Shared, false), None).unwrap();
+        let effective = Effective::union(user, mailbox, grants, Rules::default(), None).unwrap();
         let Decision::Permit(mut permit) = policy::decide(&effective, &Action::Submit, Timestamp(0)) else {
             panic!("no permit")
         };

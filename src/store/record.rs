@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use crate::policy::{FolderClass, Holder, RoleName};
+use crate::policy::{FolderClass, Holder, RoleName, Rules};
 use crate::types::{
     Account, Address, Endpoint, FolderName, GroupId, LoginName, MailboxId, Separator, ShortName, Timestamp,
     UidSet, UidValidity, UserId,
@@ -136,6 +136,12 @@ impl Mailbox {
     /// The address and its aliases.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         std::iter::once(&self.address).chain(&self.aliases)
+    }
+
+    /// What policy must know of the mailbox itself.
+    pub fn rules(&self) -> Rules {
+        let Options { read_state, delete, .. } = self.options;
+        Rules { read_state, delete, hides: self.hides() }
     }
 
     /// Whether a folder is pinned Hidden: then every unpinned name is hidden too.

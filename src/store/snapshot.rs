@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::StoreError;
+use super::marks::{Marks, MarksOf};
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::tables::Tables;
 use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
@@ -190,7 +191,7 @@ impl Snapshot {
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
             live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?))),
-            (mailbox.options.read_state, mailbox.hides()),
+            mailbox.rules(),
             good_until,
         )
     }
@@ -203,6 +204,12 @@ impl Snapshot {
     /// What the user said about subscriptions in the mailbox; nothing at first.
     pub fn subscriptions(&self, user: UserId, mailbox: MailboxId) -> Arc<Subscriptions> {
         self.tables.subscriptions.get(&(user, mailbox)).cloned().unwrap_or_default()
+    }
+
+    /// What the user has marked in a folder for nobody else.
+    pub fn marks(&self, of: &MarksOf) -> Option<&Arc<Marks>> {
+        let marks = self.tables.marks.get(&(of.user, (of.mailbox, of.folder.clone())))?;
+        (marks.validity() == of.validity).then_some(marks)
     }
 
     /// The user's own drafts in a folder, by the list of docs/rights.md, "Own drafts".

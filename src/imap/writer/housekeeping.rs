@@ -46,6 +46,11 @@ pub enum Housekeeping<'a> {
         folder: &'a [u8],
         condstore: bool,
     },
+    /// The UIDs of the selected folder, in order, from the message with this number on.
+    Uids {
+        from: std::num::NonZeroU32,
+        esearch: bool,
+    },
     Noop,
     Idle,
     /// Ends IDLE; has no tag.
@@ -87,6 +92,11 @@ pub fn housekeeping(what: &Housekeeping<'_>, tag: &str) -> Option<Outgoing> {
         Housekeeping::Examine { folder, condstore } => {
             let line = line.word("EXAMINE").string(folder);
             if condstore { line.word("(CONDSTORE)").end() } else { line.end() }
+        }
+        Housekeeping::Uids { from, esearch } => {
+            let line = line.word("UID SEARCH");
+            let line = if esearch { line.word("RETURN (ALL)") } else { line };
+            if from.get() == 1 { line.word("ALL").end() } else { line.word(format_args!("{from}:*")).end() }
         }
         Housekeeping::Noop => line.word("NOOP").end(),
         Housekeeping::Idle => line.word("IDLE").end(),
