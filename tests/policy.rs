@@ -95,7 +95,8 @@ fn nothing_begins_under_rights_that_have_changed() {
 #[test]
 fn a_permit_is_good_in_its_own_mailbox_alone() {
     let here = effective(&Role::manager(), ReadState::Shared);
-    let elsewhere = Effective { mailbox: MailboxId(2), ..here.clone() };
+    let mut elsewhere = here.clone();
+    elsewhere.mailbox = MailboxId(2);
     let expunge = Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true };
     let own = UidSet::new();
     let facts = |last, effective| Facts { last, effective, own: &own, by_uid: true };
