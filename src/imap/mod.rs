@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod list;
 pub mod overlay;
 pub mod parse;
+pub mod realm;
 pub mod reply;
 pub mod response;
 pub mod scan;
