@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Next, Place, ReadChoice, Reason, Role, StepKind,
-    StoreMode, Target, decide,
+    Action, Assumed, Decision, Delete, Effective, Fact, Facts, FolderClass, Next, OwnFlags, Place,
+    ReadChoice, ReadState, Reason, Role, Rules, StepKind, StoreMode, Target, decide,
 };
 use mandate::types::{Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
 
@@ -28,12 +28,11 @@ fn the_truth_table_holds() {
     }
     let mut wrong = Vec::new();
     for role in Role::built_in() {
-        for read_state in [ReadChoice::Shared, ReadChoice::Personal] {
+        for (state, rules) in scenes() {
             for class in FolderClass::ALL {
                 for (name, action) in actions(class) {
-                    let state = if read_state == ReadChoice::Shared { "shared" } else { "personal" };
                     let case = format!("{} {state} {class} {name}", role.name);
-                    let said = answer(&effective(&role, read_state), &action);
+                    let said = answer(&under(&role, rules), &action);
                     match table.remove(&case) {
                         Some(expected) if expected == said => {}
                         expected => wrong.push(format!("{case} : {said}   (table: {expected:?})")),
@@ -130,10 +129,66 @@ fn a_long_expunge_stops_at_own_drafts_when_the_role_narrows() {
 fn several_grants_give_their_union() {
     let (reader, manager) = (Role::reader(), Role::responder());
     let grants = [(GrantId(1), &reader), (GrantId(2), &manager)];
-    let both = union(grants.into_iter(), ReadChoice::Shared).unwrap();
+    let both = union(grants.into_iter(), Rules::default()).unwrap();
     assert_eq!(both.role_text(), "reader+responder");
     assert_eq!(both.rights_on(FolderClass::Inbox).to_string(), "lrswp");
-    assert!(union(std::iter::empty(), ReadChoice::Shared).is_none());
+    assert!(union(std::iter::empty(), Rules::default()).is_none());
+}
+
+#[test]
+fn who_may_not_mark_as_read_for_all_marks_for_oneself() {
+    let (reader, responder) = (Role::reader(), Role::responder());
+    let state = |roles: &[&Role], read_state| {
+        let grants = roles.iter().enumerate().map(|(id, role)| (GrantId(id as u64), *role));
+        union(grants, Rules { read_state, ..Rules::default() }).unwrap().read_state()
+    };
+    for (roles, by_role) in [
+        (vec![&reader], ReadState::Personal),
+        (vec![&responder], ReadState::Shared),
+        // Shared beats personal, whichever grant came first.
+        (vec![&reader, &responder], ReadState::Shared),
+        (vec![&responder, &reader], ReadState::Shared),
+    ] {
+        assert_eq!(state(&roles, ReadChoice::ByRole), by_role);
+        assert_eq!(state(&roles, ReadChoice::Shared), ReadState::Shared);
+        assert_eq!(state(&roles, ReadChoice::Personal), ReadState::Personal);
+    }
+}
+
+#[test]
+fn both_own_flags_are_asked_about_in_four_questions() {
+    let rules = Rules { read_state: ReadChoice::Personal, delete: Delete::Trash, hides: false };
+    let effective = under(&Role::responder(), rules);
+    let place = Place::of(FolderClass::Inbox);
+    let said =
+        |seen, deleted| answer(&effective, &Action::Search { place, asked: OwnFlags { seen, deleted } });
+    assert_eq!(
+        said(true, true),
+        "ask seen deleted; ask seen !deleted; ask !seen deleted; ask !seen !deleted"
+    );
+    assert_eq!(said(false, true), "ask deleted; ask !deleted");
+    assert_eq!(said(false, false), "carry");
+}
+
+#[test]
+fn what_was_to_go_to_trash_stays_when_the_role_narrows() {
+    let rules = Rules { delete: Delete::Trash, ..Rules::default() };
+    let (responder, reader, manager) =
+        (under(&Role::responder(), rules), under(&Role::reader(), rules), under(&Role::manager(), rules));
+    let own = UidSet::new();
+    let facts = |last, effective| Facts { last, effective, own: &own, by_uid: true };
+    let marked = || Fact::Marked { discard: UidSet::range(1, 2), copied: UidSet::new() };
+    let action = Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true };
+    for (then, goes) in [(&reader, false), (&responder, true), (&manager, true)] {
+        let Decision::Permit(mut permit) = decide(&responder, &action, NOW) else { panic!() };
+        assert!(matches!(permit.next(&facts(Fact::Start, &responder)), Next::Run(_)));
+        assert_eq!(matches!(permit.next(&facts(marked(), then)), Next::Run(_)), goes);
+    }
+    // And a manager's expunge does not go on as one to Trash: it removes, or nothing does.
+    let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!() };
+    assert!(matches!(permit.next(&facts(Fact::Start, &manager)), Next::Run(_)));
+    let deleted = Fact::Deleted(UidSet::range(1, 2));
+    assert!(matches!(permit.next(&facts(deleted, &responder)), Next::Refuse(_)));
 }
 
 /// Every action that concerns a folder of this class, by the table's name for it.
@@ -147,6 +202,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         flags: flags(names),
         known: flags(&["$Label1"]),
         conditional: false,
+        silent: false,
     };
     use StoreMode::{Add, Remove, Replace};
     vec![
@@ -157,7 +213,8 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("fetch", Action::Fetch { place, marks_seen: false }),
         ("fetch-body", Action::Fetch { place, marks_seen: true }),
         ("fetch-body-ro", Action::Fetch { place: read_only, marks_seen: true }),
-        ("search", Action::Search(place)),
+        ("search", Action::Search { place, asked: OwnFlags::default() }),
+        ("search-own", Action::Search { place, asked: OwnFlags { seen: true, deleted: true } }),
         ("+seen", store(Add, &["\\Seen"])),
         ("-seen", store(Remove, &["\\Seen"])),
         ("+flagged", store(Add, &["\\Flagged"])),
@@ -175,6 +232,18 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
                 flags: flags(&["\\Seen"]),
                 known: Flags::default(),
                 conditional: false,
+                silent: false,
+            },
+        ),
+        (
+            "+seen-silent",
+            Action::Store {
+                place,
+                mode: Add,
+                flags: flags(&["\\Seen"]),
+                known: Flags::default(),
+                conditional: false,
+                silent: true,
             },
         ),
         (
@@ -185,6 +254,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
                 flags: flags(&["\\Flagged"]),
                 known: flags(&["$Label1"]),
                 conditional: true,
+                silent: false,
             },
         ),
         ("append", Action::Append { class, flags: flags(&["\\Seen", "\\Deleted", "\\Draft"]) }),
@@ -192,6 +262,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("copy-out", Action::Copy { from: place, to: FolderClass::Drafts }),
         ("move-in", Action::Move { from: inbox, to: class }),
         ("move-out", Action::Move { from: place, to: FolderClass::Sent }),
+        ("move-to-trash", Action::Move { from: place, to: FolderClass::Trash }),
         ("move-out-ro", Action::Move { from: read_only, to: FolderClass::Sent }),
         ("expunge", Action::Expunge { place, uidplus: true }),
         ("expunge-old", Action::Expunge { place, uidplus: false }),
@@ -239,6 +310,9 @@ fn found(step: &StepKind) -> Fact {
     match step {
         StepKind::Uids => Fact::Numbers(vec![(1, 11), (2, 12)]),
         StepKind::FindDeleted => Fact::Deleted(UidSet::range(11, 12)),
+        StepKind::FindMarked => {
+            Fact::Marked { discard: UidSet::range(11, 11), copied: UidSet::range(12, 12) }
+        }
         StepKind::Copy | StepKind::Move { .. } => Fact::Copied(Some(UidSet::range(21, 21))),
         _ => Fact::Done,
     }
@@ -255,7 +329,31 @@ fn describe(step: &StepKind) -> String {
     match step {
         StepKind::Carry => "carry".into(),
         StepKind::Open { read_only } => if *read_only { "examine" } else { "select" }.into(),
-        StepKind::Fetch { peek } => if *peek { "fetch peek" } else { "fetch" }.into(),
+        StepKind::Fetch { peek: false, marks: false } => "fetch".into(),
+        StepKind::Fetch { peek: true, marks: false } => "fetch peek".into(),
+        StepKind::Fetch { peek, marks: true } => format!("fetch{} marking", if *peek { " peek" } else { "" }),
+        StepKind::Ask(Assumed { seen, deleted }) => {
+            let word = |state: Option<bool>, name: &str| match state {
+                Some(true) => format!(" {name}"),
+                Some(false) => format!(" !{name}"),
+                None => String::new(),
+            };
+            format!("ask{}{}", word(*seen, "seen"), word(*deleted, "deleted"))
+        }
+        StepKind::Mark { set, clear } => {
+            let names = |sign, own: OwnFlags| {
+                let names = [(own.seen, "seen"), (own.deleted, "deleted")];
+                names
+                    .iter()
+                    .filter(|(on, _)| *on)
+                    .map(|(_, name)| format!(" {sign}{name}"))
+                    .collect::<String>()
+            };
+            format!("mark{}{}", names('+', *set), names('-', *clear))
+        }
+        StepKind::FindMarked => "find own".into(),
+        StepKind::Discard(uids) => format!("trash {uids}"),
+        StepKind::Condemn(uids) => format!("condemn {uids}"),
         StepKind::Uids => "uids".into(),
         StepKind::Flags => "flags".into(),
         StepKind::Store { target, mode, flags, silent } => {
@@ -276,7 +374,11 @@ fn describe(step: &StepKind) -> String {
         StepKind::RemoveAll(uids) => format!("expunge {uids}"),
         StepKind::Append { flags } => format!("append ({flags})"),
         StepKind::Copy => "copy".into(),
-        StepKind::Move { uids, exact } => format!("move {uids}{}", if *exact { " exact" } else { "" }),
+        StepKind::Move { uids, exact, discards } => {
+            let (exact, trash) =
+                (if *exact { " exact" } else { "" }, if *discards { " to trash" } else { "" });
+            format!("move {uids}{exact}{trash}")
+        }
         StepKind::Strip { uids, flags } => format!("strip {uids} ({flags})"),
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
@@ -288,16 +390,30 @@ fn flags(names: &[&str]) -> Flags {
     names.iter().map(|name| Flag::parse(name).expect("a flag")).collect()
 }
 
-fn effective(role: &Role, read_state: ReadChoice) -> Effective {
-    union([(GrantId(1), role)].into_iter(), read_state).expect("one grant")
+/// The table's names for what a mailbox's options may say.
+fn scenes() -> [(&'static str, Rules); 3] {
+    let rules = |read_state, delete| Rules { read_state, delete, hides: false };
+    [
+        ("shared", rules(ReadChoice::Shared, Delete::Refuse)),
+        ("personal", rules(ReadChoice::Personal, Delete::Refuse)),
+        ("trash", rules(ReadChoice::Shared, Delete::Trash)),
+    ]
 }
 
-fn union<'a>(grants: impl Iterator<Item = (GrantId, &'a Role)>, read_state: ReadChoice) -> Option<Effective> {
+fn effective(role: &Role, read_state: ReadChoice) -> Effective {
+    under(role, Rules { read_state, ..Rules::default() })
+}
+
+fn under(role: &Role, rules: Rules) -> Effective {
+    union([(GrantId(1), role)].into_iter(), rules).expect("one grant")
+}
+
+fn union<'a>(grants: impl Iterator<Item = (GrantId, &'a Role)>, rules: Rules) -> Option<Effective> {
     Effective::union(
         (UserId(1), LoginName::parse("alice@example.org").unwrap()),
         (MailboxId(1), Address::parse("support@example.org").unwrap()),
         grants,
-        Rules { read_state, ..Rules::default() },
+        rules,
         None,
     )
 }

@@ -47,6 +47,7 @@ fn flag(class: FolderClass, flag: SystemFlag) -> Action {
         flags: flag.into(),
         known: Flags::default(),
         conditional: false,
+        silent: false,
     }
 }
 
@@ -147,7 +148,13 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
     };
     match step.kind() {
         StepKind::Open { read_only: true } => (Verdict::Yes, "for reading only".into()),
-        StepKind::Fetch { peek: true } => (Verdict::Yes, "without marking as read".into()),
+        StepKind::Fetch { marks: true, .. } | StepKind::Mark { .. } => {
+            (Verdict::Yes, "for themselves alone; nobody else sees it".into())
+        }
+        StepKind::FindMarked | StepKind::Discard(_) | StepKind::Move { discards: true, .. } => {
+            (Verdict::Yes, "messages go to the mailbox's Trash".into())
+        }
+        StepKind::Fetch { peek: true, .. } => (Verdict::Yes, "without marking as read".into()),
         StepKind::Uids | StepKind::FindDeleted if own => (Verdict::Partly, "their own drafts only".into()),
         StepKind::Store { target: Target::Asked, silent: false, .. } => yes(),
         StepKind::Store { .. } => {
@@ -156,9 +163,11 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         StepKind::Flags => (Verdict::No, "nothing changes; the client is shown the true flags".into()),
         StepKind::Carry
         | StepKind::Open { read_only: false }
-        | StepKind::Fetch { peek: false }
+        | StepKind::Ask(_)
+        | StepKind::Fetch { peek: false, .. }
         | StepKind::Uids
         | StepKind::FindDeleted
+        | StepKind::Condemn(_)
         | StepKind::Remove(_)
         | StepKind::RemoveAll(_)
         | StepKind::Append { .. }

@@ -105,7 +105,9 @@ impl Action {
     pub fn gerund(&self) -> &'static str {
         match self {
             Self::Open(_) => "opening this folder",
-            Self::Status(_) | Self::Poll(_) | Self::Fetch { .. } | Self::Search { .. } => "reading this folder",
+            Self::Status(_) | Self::Poll(_) | Self::Fetch { .. } | Self::Search { .. } => {
+                "reading this folder"
+            }
             Self::Store { .. } => "changing these flags",
             Self::Append { .. } => "storing messages in this folder",
             Self::Copy { .. } => "copying messages into this folder",

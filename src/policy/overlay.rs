@@ -37,8 +37,7 @@ impl OwnFlags {
     /// Those of them that are among `flags`.
     #[must_use]
     pub fn among(self, flags: &Flags) -> Self {
-        let there =
-            Self { seen: flags.has(SystemFlag::Seen), deleted: flags.has(SystemFlag::Deleted) };
+        let there = Self { seen: flags.has(SystemFlag::Seen), deleted: flags.has(SystemFlag::Deleted) };
         self.and(there)
     }
 
@@ -81,10 +80,7 @@ impl Effective {
     /// Which flags of this class of folders are the user's own.
     pub fn own_flags(&self, class: FolderClass) -> OwnFlags {
         let reads = self.rights_on(class).has(Rights::READ);
-        OwnFlags {
-            seen: reads && self.read_state() == ReadState::Personal,
-            deleted: self.discards(class),
-        }
+        OwnFlags { seen: reads && self.read_state() == ReadState::Personal, deleted: self.discards(class) }
     }
 
     /// Those that the user may set and clear; none in a folder opened by EXAMINE.

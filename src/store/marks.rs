@@ -267,7 +267,8 @@ impl Store {
         separator: Separator,
     ) -> Result<(), StoreError> {
         let plan = move |draft: &mut Draft| {
-            let there = |folder: &FolderName| *folder == from || (to.is_some() && folder.is_below(&from, separator));
+            let there =
+                |folder: &FolderName| *folder == from || (to.is_some() && folder.is_below(&from, separator));
             let keys = draft.tables.marks.keys();
             let keys: Vec<_> =
                 keys.filter(|(_, (of, folder))| *of == mailbox && there(folder)).cloned().collect();

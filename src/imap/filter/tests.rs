@@ -2,7 +2,7 @@ use super::*;
 use crate::imap::command::Tag;
 use crate::imap::response::parse;
 use crate::imap::scan::{Event, Scanner};
-use crate::policy::{FolderClass, Role};
+use crate::policy::{FolderClass, ReadChoice, Role, Rules};
 use crate::types::{Address, GrantId, LoginName, MailboxId, UserId};
 
 fn effective(role: &Role, read_state: ReadChoice) -> Effective {

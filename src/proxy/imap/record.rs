@@ -143,6 +143,9 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
             | Command::Move { .. } => return None,
         },
         StepKind::Open { .. }
+        | StepKind::Ask(_)
+        | StepKind::Mark { .. }
+        | StepKind::FindMarked
         | StepKind::Fetch { .. }
         | StepKind::Uids
         | StepKind::Flags
@@ -160,7 +163,12 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
         StepKind::Remove(uids) | StepKind::RemoveAll(uids) => ("e", Some(uids.clone()), None),
         StepKind::Append { flags } => ("i", None, Some(flags.to_string())),
         StepKind::Copy => ("i", None, None),
-        StepKind::Move { uids, .. } => ("tei", Some(uids.clone()), None),
+        // Not a right of the role's: the mailbox's option gives it.
+        StepKind::Move { uids, discards: true, .. } | StepKind::Discard(uids) => {
+            ("trash", Some(uids.clone()), None)
+        }
+        StepKind::Move { uids, discards: false, .. } => ("tei", Some(uids.clone()), None),
+        StepKind::Condemn(uids) => ("trash", Some(uids.clone()), Some("+FLAGS \\Deleted".to_owned())),
         StepKind::Strip { uids, flags } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
         StepKind::DeleteFolder => ("xte", None, None),
     };

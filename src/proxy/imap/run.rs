@@ -204,6 +204,8 @@ impl Session {
             selected: self.selected.as_ref().map(|selected| selected.wire.as_slice()),
             unselect: capabilities.has("UNSELECT"),
             condstore: capabilities.has_condstore(),
+            trash: None,
+            esearch: capabilities.has("ESEARCH"),
             modseq: self.condstore && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
         };
         let outgoing = writer::step(step, command, &context, &ours)?;
@@ -250,12 +252,16 @@ impl Session {
         let show = match step.kind() {
             _ if matches!(command, Command::Close) => Show::Nothing,
             StepKind::Unselect => Show::Nothing,
-            StepKind::Uids | StepKind::FindDeleted => Show::Changes,
+            StepKind::Uids | StepKind::FindDeleted | StepKind::Ask(_) => Show::Changes,
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
             | StepKind::Flags
             | StepKind::Store { .. }
+            | StepKind::Mark { .. }
+            | StepKind::FindMarked
+            | StepKind::Discard(_)
+            | StepKind::Condemn(_)
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
             | StepKind::Append { .. }
@@ -271,7 +277,7 @@ impl Session {
             _ => false,
         };
         let renames = match (step.kind(), command) {
-            (StepKind::Fetch { peek: true }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),
+            (StepKind::Fetch { peek: true, .. }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),
             _ => Vec::new(),
         };
         let renamed = |item: &str| renames.iter().any(|rename| rename.client == item);
@@ -296,12 +302,17 @@ impl Session {
         match step.kind() {
             StepKind::Uids => Fact::Numbers(self.asked(command, found.numbers)),
             StepKind::FindDeleted => Fact::Deleted(found.uids),
+            StepKind::FindMarked => Fact::Marked { discard: found.uids, copied: UidSet::new() },
             StepKind::Copy | StepKind::Move { .. } => Fact::Copied(found.stored.map(|(_, uids)| uids)),
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
             | StepKind::Flags
             | StepKind::Store { .. }
+            | StepKind::Mark { .. }
+            | StepKind::Ask(_)
+            | StepKind::Discard(_)
+            | StepKind::Condemn(_)
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
             | StepKind::Append { .. }
@@ -441,8 +452,15 @@ impl Session {
 
 fn step_removes(step: &Step) -> Option<&UidSet> {
     match step.kind() {
-        StepKind::Remove(uids) | StepKind::RemoveAll(uids) | StepKind::Move { uids, .. } => Some(uids),
+        StepKind::Remove(uids)
+        | StepKind::RemoveAll(uids)
+        | StepKind::Discard(uids)
+        | StepKind::Move { uids, .. } => Some(uids),
         StepKind::Carry
+        | StepKind::Ask(_)
+        | StepKind::Mark { .. }
+        | StepKind::FindMarked
+        | StepKind::Condemn(_)
         | StepKind::Open { .. }
         | StepKind::Fetch { .. }
         | StepKind::Uids
