@@ -110,6 +110,8 @@ pub struct MailboxDetail {
     pub imap: String,
     pub submission: Option<String>,
     pub max_connections: u16,
+    /// Names and values of the options, as `mailbox set` takes them.
+    pub options: Vec<(String, String)>,
     pub folders: FolderTable,
     pub grants: Vec<GrantRow>,
 }

@@ -9,7 +9,6 @@ use super::{
     Actor, Answer, Failure, FailureKind, MailboxDetail, MailboxRow, NewMailbox, Services, Submission,
 };
 use super::{grants, hosts};
-use crate::policy::ReadState;
 use crate::store::{self, AddressHolder, Mailbox, Purpose, Snapshot};
 use crate::types::{Account, Address, Endpoint, Secret, Security, ShortName, Trust, UserId};
 
@@ -39,7 +38,7 @@ pub(super) async fn add(services: &Services, actor: Actor, new: NewMailbox) -> R
         max_connections: new.max_connections,
         pins,
         separator: found.separator,
-        read_state: ReadState::default(),
+        options: store::Options::default(),
     };
     let id = services.store.add_mailbox(mailbox, credentials).await?;
     record(services, actor, "mailbox add", &[&id]).await?;
@@ -137,6 +136,7 @@ pub(super) fn show(services: &Services, name: &str) -> Result<Answer, Failure> {
         imap: host_line(&mailbox.imap, Some(&mailbox.imap_account)),
         submission: submission.map(|submission| host_line(&submission.endpoint, submission.account.as_ref())),
         max_connections: mailbox.max_connections,
+        options: mailbox.options.pairs(),
         folders: folders::pinned(mailbox),
         grants: snapshot.grants_on(mailbox.id).map(|grant| grants::row(&snapshot, grant)).collect(),
     };

@@ -14,6 +14,7 @@ mod names;
 mod people;
 mod record;
 mod request;
+mod settings;
 mod whole;
 
 use std::fmt;
@@ -25,7 +26,7 @@ pub use answer::{
 };
 pub use control::{AskError, ask, serve};
 pub use hosts::Hosts;
-pub use request::{Login, NewGrant, NewMailbox, NewUser, Pin, Request, Submission};
+pub use request::{Login, NewGrant, NewMailbox, NewUser, Pin, Request, Setting, Submission};
 
 use crate::auth::HashSettings;
 use crate::store::Store;
@@ -91,6 +92,7 @@ async fn dispatch(services: &Services, actor: Actor, request: Request) -> Result
         Request::MailboxFolders { mailbox, pins } => {
             mailboxes::folders(services, actor, &mailbox, &pins).await
         }
+        Request::MailboxSet { mailbox, settings } => settings::set(services, actor, &mailbox, settings).await,
         Request::MailboxRemove { mailbox } => mailboxes::remove(services, actor, &mailbox).await,
         Request::MailboxTest { mailbox } => mailboxes::test(services, &mailbox).await,
         Request::GrantAdd(new) => grants::add(services, actor, new).await,

@@ -53,6 +53,10 @@ pub enum Request {
         mailbox: String,
         pins: Vec<Pin>,
     },
+    MailboxSet {
+        mailbox: String,
+        settings: Vec<Setting>,
+    },
     MailboxRemove {
         mailbox: String,
     },
@@ -100,6 +104,7 @@ impl Request {
             | Self::GroupLeave { .. }
             | Self::GroupRemove { .. }
             | Self::MailboxAdd(_)
+            | Self::MailboxSet { .. }
             | Self::MailboxRemove { .. }
             | Self::GrantAdd(_)
             | Self::GrantRemove { .. }
@@ -135,6 +140,7 @@ impl Request {
             Self::MailboxList => "mailbox list",
             Self::MailboxShow { .. } => "mailbox show",
             Self::MailboxFolders { .. } => "mailbox folders",
+            Self::MailboxSet { .. } => "mailbox set",
             Self::MailboxRemove { .. } => "mailbox remove",
             Self::MailboxTest { .. } => "mailbox test",
             Self::GrantAdd(_) => "grant add",
@@ -199,6 +205,14 @@ pub enum Submission {
 pub struct Pin {
     pub folder: String,
     pub class: FolderClass,
+}
+
+/// `KEY=VALUE`, as the admin wrote it.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    pub key: String,
+    pub value: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

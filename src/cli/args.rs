@@ -136,6 +136,14 @@ pub(super) enum Mailbox {
         #[arg(value_name = "FOLDER=CLASS")]
         pins: Vec<String>,
     },
+    /// Change options of a mailbox; `mailbox show` lists them
+    #[command(after_help = "Also: display=NAME, owner=LOGIN, max_connections=N, aliases=ADDRESS,ADDRESS.")]
+    Set {
+        mailbox: String,
+        /// KEY=VALUE
+        #[arg(value_name = "KEY=VALUE", required = true)]
+        settings: Vec<String>,
+    },
     /// Remove a mailbox from Mandate, with its grants; nothing happens upstream
     Remove { mailbox: String },
     /// Log in upstream again, for reading and for sending

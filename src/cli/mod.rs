@@ -23,7 +23,7 @@ use jiff::Zoned;
 
 pub use exit::Exit;
 
-use crate::admin::{Answer, NewGrant, NewUser, Pin, Request};
+use crate::admin::{Answer, NewGrant, NewUser, Pin, Request, Setting};
 use crate::config::Config;
 use crate::daemon;
 use crate::policy::FolderClass;
@@ -147,9 +147,20 @@ fn mailbox(verb: Mailbox) -> Result<Request, Fault> {
             let pins = pins.iter().map(|text| pin(text)).collect::<Result<_, _>>()?;
             Request::MailboxFolders { mailbox, pins }
         }
+        Mailbox::Set { mailbox, settings } => {
+            let settings = settings.iter().map(|text| setting(text)).collect::<Result<_, _>>()?;
+            Request::MailboxSet { mailbox, settings }
+        }
         Mailbox::Remove { mailbox } => Request::MailboxRemove { mailbox },
         Mailbox::Test { mailbox } => Request::MailboxTest { mailbox },
     })
+}
+
+/// `KEY=VALUE`; a value may hold `=` itself.
+fn setting(text: &str) -> Result<Setting, Fault> {
+    let (key, value) =
+        text.split_once('=').ok_or_else(|| Fault::usage(format!("{text:?} is not KEY=VALUE")))?;
+    Ok(Setting { key: key.to_owned(), value: value.to_owned() })
 }
 
 /// `FOLDER=CLASS`; a folder's name may hold `=` itself.

@@ -76,8 +76,10 @@ fn mailbox(detail: &MailboxDetail) -> String {
         ("submission", or_dash(detail.submission.as_deref())),
         ("connections", format!("{} at most", detail.max_connections)),
     ];
-    let mut text: String =
-        facts.iter().map(|(name, value)| format!("{name:<14}{}\n", clean(value))).collect();
+    let fact = |(name, value): (&str, &str)| format!("{name:<20}{}\n", clean(value));
+    let mut text: String = facts.iter().map(|(name, value)| fact((name, value))).collect();
+    text.push('\n');
+    text.extend(detail.options.iter().map(|(name, value)| fact((name, value))));
     text.push('\n');
     text.push_str(&folders(&detail.folders));
     text.push('\n');

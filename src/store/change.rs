@@ -418,7 +418,7 @@ fn numbered(id: MailboxId, new: NewMailbox) -> Mailbox {
         max_connections: new.max_connections,
         pins: new.pins,
         separator: new.separator,
-        read_state: new.read_state,
+        options: new.options,
         created_at: now(),
     }
 }

@@ -19,6 +19,7 @@ mod change;
 mod disk;
 mod error;
 mod export;
+mod options;
 mod record;
 mod schema;
 mod sealed;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use change::MAX_TEXT;
 pub use error::StoreError;
+pub use options::{Delete, Options, ReplyFrom, SentCopy};
 pub use record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Pin, Submission, Subscriptions,
     User,

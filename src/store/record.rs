@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{FolderClass, Holder, ReadState, RoleName};
+use super::Options;
+use crate::policy::{FolderClass, Holder, RoleName};
 use crate::types::{
     Account, Address, Endpoint, FolderName, GroupId, LoginName, MailboxId, Separator, ShortName, Timestamp,
     UidSet, UidValidity, UserId,
@@ -109,7 +110,8 @@ pub struct Mailbox {
     pub pins: Vec<Pin>,
     /// The upstream's hierarchy separator, as its LIST said when the mailbox was added.
     pub separator: Separator,
-    pub read_state: ReadState,
+    #[serde(default)]
+    pub options: Options,
     pub created_at: Timestamp,
 }
 
@@ -127,7 +129,7 @@ pub struct NewMailbox {
     pub max_connections: u16,
     pub pins: Vec<Pin>,
     pub separator: Separator,
-    pub read_state: ReadState,
+    pub options: Options,
 }
 
 impl Mailbox {

@@ -190,7 +190,7 @@ impl Snapshot {
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
             live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?))),
-            (mailbox.read_state, mailbox.hides()),
+            (mailbox.options.read_state, mailbox.hides()),
             good_until,
         )
     }

@@ -7,8 +7,8 @@ mod recovery;
 
 use std::path::Path;
 
-use super::{NewGrant, NewMailbox, NewUser, Sealer, Settings, Store, StoreError};
-use crate::policy::{Holder, ReadState, RoleName};
+use super::{NewGrant, NewMailbox, NewUser, Options, Sealer, Settings, Store, StoreError};
+use crate::policy::{Holder, RoleName};
 use crate::types::{
     Account, Address, Endpoint, LoginName, MailboxId, Security, ShortName, Timestamp, Trust, UserId,
 };
@@ -60,7 +60,7 @@ fn mailbox(name: &str, of: &str, aliases: &[&str]) -> NewMailbox {
         max_connections: 10,
         pins: Vec::new(),
         separator: Some('/'),
-        read_state: ReadState::Shared,
+        options: Options::default(),
     }
 }
 

@@ -8,10 +8,10 @@ use mandate::auth::{
     Authenticator, HashSettings, LoginSeparator, LoginSettings, ThrottleSettings, hash_password,
 };
 use mandate::net::{DialSettings, Dialer, Drain, Draining, Gate, LimitSettings, Stream, Wire};
-use mandate::policy::{FolderClass, Holder, ReadState, RoleName};
+use mandate::policy::{FolderClass, Holder, RoleName};
 use mandate::proxy::imap::{Services, Settings, serve};
 use mandate::proxy::{Peer, Targets};
-use mandate::store::{self, NewGrant, NewMailbox, NewUser, Pin, Purpose, Sealer, Store};
+use mandate::store::{self, NewGrant, NewMailbox, NewUser, Options, Pin, Purpose, Sealer, Store};
 use mandate::telemetry::{Counters, Journal, SessionId};
 use mandate::types::{
     Account, Address, Endpoint, FolderName, GrantId, LoginName, Secret, Security, ShortName, Trust, UserId,
@@ -171,7 +171,7 @@ fn mailbox(port: u16, separator: char, settings: &[Setting]) -> NewMailbox {
         max_connections: 10,
         pins: pins.collect(),
         separator: Some(separator),
-        read_state: ReadState::Shared,
+        options: Options::default(),
     }
 }
 

@@ -6,9 +6,9 @@ use tempfile::TempDir;
 
 use super::{Attempt, Authenticator, Login, LoginSettings, Outcome, Refusal, View, Why, origin};
 use crate::auth::password::{HashSettings, hash_password};
-use crate::policy::{Holder, ReadState, RoleName};
+use crate::policy::{Holder, RoleName};
 use crate::sasl::Credentials;
-use crate::store::{KEY_LEN, NewGrant, NewMailbox, NewUser, Sealer, Settings, Store};
+use crate::store::{KEY_LEN, NewGrant, NewMailbox, NewUser, Options, Sealer, Settings, Store};
 use crate::telemetry::Service;
 use crate::types::{
     Account, Address, Endpoint, LoginName, MailboxId, Secret, Security, ShortName, Timestamp, Trust, UserId,
@@ -87,7 +87,7 @@ async fn add_mailbox(store: &Store, address: &str, short: &str) -> MailboxId {
         max_connections: 10,
         pins: Vec::new(),
         separator: Some('/'),
-        read_state: ReadState::Shared,
+        options: Options::default(),
     };
     store.add_mailbox(new, Vec::new()).await.unwrap()
 }

@@ -15,9 +15,9 @@ use tokio::time::timeout;
 
 use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, hash_password};
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
-use crate::policy::{Holder, ReadState, RoleName};
+use crate::policy::{Holder, RoleName};
 use crate::proxy::smtp::{Peer, Services, Settings, serve};
-use crate::store::{self, NewGrant, NewMailbox, NewUser, Sealer, Store, Submission};
+use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
 use crate::telemetry::{Counters, Journal, SessionId};
 use crate::types::{
     Account, Address, Endpoint, GrantId, LoginName, Secret, Security, ShortName, Trust, UserId,
@@ -183,7 +183,7 @@ fn mailbox(port: u16) -> NewMailbox {
         max_connections: 10,
         pins: Vec::new(),
         separator: Some('/'),
-        read_state: ReadState::Shared,
+        options: Options::default(),
     }
 }
 
