@@ -93,7 +93,7 @@ fn nothing_begins_under_rights_that_have_changed() {
 
 #[test]
 fn a_permit_is_good_in_its_own_mailbox_alone() {
-    let here = effective(&Role::manager(), ReadState::Shared);
+    let here = effective(&Role::manager(), ReadChoice::Shared);
     let mut elsewhere = here.clone();
     elsewhere.mailbox = MailboxId(2);
     let expunge = Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true };

@@ -109,10 +109,7 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         Command::Search { search, .. } => {
             Ask::Act(Action::Search { place, asked: overlay::asks_about(&search.keys) })
         }
-        Command::Fetch { fetch, .. } => {
-            let marks_seen = fetch.items.iter().any(super::command::FetchItem::marks_seen);
-            Ask::Act(Action::Fetch { place, marks_seen })
-        }
+        Command::Fetch { fetch, .. } => Ask::Act(Action::Fetch { place, marks_seen: fetch.marks_seen() }),
         Command::Store { store, .. } => Ask::Act(Action::Store {
             place,
             mode: store.mode,
