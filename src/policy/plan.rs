@@ -274,9 +274,12 @@ impl Plan {
         let changes = match self {
             Self::Steps(steps) => steps.iter().any(changes_flags),
             Self::Copy { .. } => true,
-            Self::SplitStore { .. } | Self::Move { .. } | Self::Expunge { .. } | Self::Removing { .. } => {
-                false
-            }
+            Self::SplitStore { .. }
+            | Self::Move { .. }
+            | Self::Expunge { .. }
+            | Self::Removing { .. }
+            | Self::Discard { .. }
+            | Self::Discarding { .. } => false,
         };
         changes.then_some(Step { kind: StepKind::Uids })
     }
@@ -293,7 +296,7 @@ fn run(kind: StepKind) -> Next {
 
 /// FETCH changes them by setting `\Seen`.
 fn changes_flags(kind: &StepKind) -> bool {
-    matches!(kind, StepKind::Store { .. } | StepKind::Fetch { peek: false })
+    matches!(kind, StepKind::Store { .. } | StepKind::Fetch { peek: false, .. })
 }
 
 /// Whether anything in the place may be changed; if not, it is EXAMINEd upstream (invariant 9).
