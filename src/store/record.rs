@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use crate::policy::{Delete, FolderClass, Holder, ReadChoice, RoleName, Rules};
+use crate::policy::{FolderClass, Holder, RoleName, Rules};
 use crate::types::{
     Account, Address, Endpoint, FolderName, GroupId, LoginName, MailboxId, Separator, ShortName, Timestamp,
     UidSet, UidValidity, UserId,
@@ -140,8 +140,8 @@ impl Mailbox {
 
     /// What policy must know of the mailbox itself.
     pub fn rules(&self) -> Rules {
-        // Not in force before the sessions know how.
-        Rules { read_state: ReadChoice::Shared, delete: Delete::Refuse, hides: self.hides() }
+        let Options { read_state, delete, .. } = self.options;
+        Rules { read_state, delete, hides: self.hides() }
     }
 
     /// Whether a folder is pinned Hidden: then every unpinned name is hidden too.

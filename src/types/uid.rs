@@ -69,6 +69,11 @@ impl UidSet {
         *self = self.minus(&Self::range(number, number));
     }
 
+    /// The lowest number.
+    pub fn first(&self) -> Option<u32> {
+        self.0.first().map(|(a, _)| *a)
+    }
+
     /// The highest number.
     pub fn last(&self) -> Option<u32> {
         self.0.last().map(|(_, b)| *b)

@@ -2,11 +2,13 @@
 //! `\Deleted` that is nobody else's business.
 //!
 //! Upstream is asked as if it knew nothing of them: FLAGS are patched on the way to the client
-//! ([`patch`]), a search is asked once for each state that the flags can have ([`assuming`]),
+//! ([`Patcher`]), a search is asked once for each state that the flags can have ([`assuming`]),
 //! and the answers are put together from what the user has marked ([`Marked::pick`]).
 
+mod patch;
 mod search;
 
+pub use patch::{Folder, OtherUid, Patcher};
 pub use search::{asks_about, assuming};
 
 use crate::policy::{Assumed, OwnFlags};

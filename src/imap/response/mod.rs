@@ -8,7 +8,7 @@ mod code;
 mod data;
 mod words;
 
-pub use code::{Code, Pairs};
+pub use code::{Code, Copies, Pairs};
 pub use data::{Listed, StatusData, status_item_name};
 pub use words::{Unparseable, Words};
 

@@ -6,7 +6,7 @@ use super::session::Selected;
 use super::watch::Watch;
 use crate::imap::command::Tag;
 use crate::imap::filter::{self, Window};
-use crate::imap::response::{self, Code, Response, Status};
+use crate::imap::response::{self, Code, Copies, Response, Status};
 use crate::types::{Flag, UidSet, UidValidity};
 
 /// Reads lines: keeps our idea of the folder in step, and tells the client what it may know.
@@ -22,6 +22,7 @@ pub(super) struct Lines<'a> {
 pub(super) struct Read {
     stop: Option<Stop>,
     stored: Option<(UidValidity, UidSet)>,
+    copies: Option<Copies>,
     validity: Option<UidValidity>,
     permanent: bool,
     pub(super) dropped: bool,
@@ -30,6 +31,7 @@ pub(super) struct Read {
 impl Read {
     pub(super) fn tell(self, found: &mut Found) -> Did {
         found.stored = self.stored.or(found.stored.take());
+        found.copies = self.copies.or(found.copies.take());
         found.validity = self.validity.or(found.validity);
         found.permanent |= self.permanent;
         self.stop.map_or(Did::Go, Did::Stop)
@@ -75,6 +77,7 @@ impl Lines<'_> {
             }
             Some(Code::CopyUid { validity, to, pairs, .. }) => {
                 read.stored = Some((*validity, to.clone()));
+                read.copies = pairs.copies();
                 let text = |set: &[u8]| String::from_utf8_lossy(set).into_owned();
                 let copied = || format!("COPYUID {} {} {}", validity.0, text(pairs.from), text(pairs.to));
                 self.manner.tells_uids.then(copied)
@@ -117,7 +120,10 @@ impl Lines<'_> {
         let mut read = Read::default();
         if let Response::Status(status) = response {
             match &status.code {
-                Some(Code::CopyUid { validity, to, .. }) => read.stored = Some((*validity, to.clone())),
+                Some(Code::CopyUid { validity, to, pairs, .. }) => {
+                    read.stored = Some((*validity, to.clone()));
+                    read.copies = pairs.copies();
+                }
                 Some(Code::UidValidity(validity)) => read.validity = Some(*validity),
                 Some(Code::PermanentFlags(_)) => read.permanent = true,
                 Some(_) | None => {}
@@ -165,7 +171,12 @@ impl Lines<'_> {
             Response::Exists(messages) if self.manner.opening || *messages >= selected.messages => {
                 selected.messages = *messages;
             }
-            Response::Expunge(number) if (1..=selected.messages).contains(number) => selected.messages -= 1,
+            Response::Expunge(number) if (1..=selected.messages).contains(number) => {
+                selected.messages -= 1;
+                if let Some(overlay) = selected.overlay.as_deref_mut() {
+                    overlay.expunge(*number);
+                }
+            }
             Response::Exists(_) | Response::Expunge(_) => {
                 tracing::warn!("upstream's message numbers make no sense");
                 return Err(Ended::UpstreamUnparseable);

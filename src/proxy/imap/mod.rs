@@ -17,6 +17,7 @@ mod lines;
 mod local;
 mod login;
 mod open;
+mod overlay;
 mod reader;
 mod record;
 mod run;

@@ -67,6 +67,9 @@ impl Session {
         if needs_condstore(command) {
             self.condstore_used();
         }
+        if self.has_overlay() {
+            Box::pin(self.number_new_messages(tag)).await?;
+        }
         match self.steps(tag, command, permit).await? {
             Ok(done) => self.finish(tag, command, &done),
             Err(denial) => return self.deny(tag, command, &denial).await,
@@ -101,6 +104,7 @@ impl Session {
     ) -> Result<Result<Done, Denial>, Ended> {
         let mut last = Fact::Start;
         let mut done = Done { condition: Condition::Ok, code: None };
+        let mut searched = None;
         let mut named = match self.name_messages(tag, command, &permit).await? {
             Ok(named) => named,
             Err(refused) => return Ok(Ok(refused)),
@@ -113,7 +117,10 @@ impl Session {
             let step = match permit.next(&facts) {
                 Next::Run(step) => step,
                 Next::Refuse(denial) => return Ok(Err(denial)),
-                Next::Done => return Ok(Ok(done)),
+                Next::Done => {
+                    self.tell_found(tag, command, searched);
+                    return Ok(Ok(done));
+                }
             };
             let mut found = Found::default();
             let answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
@@ -123,6 +130,9 @@ impl Session {
                 if done.condition != Condition::Ok {
                     return Ok(Ok(done));
                 }
+            }
+            if let StepKind::Ask(_) = step.kind() {
+                searched = Some(found.uids.union(&searched.unwrap_or_default()));
             }
             last = self.fact(&step, command, found);
             if let Fact::Numbers(numbers) = &last {
@@ -151,6 +161,13 @@ impl Session {
         })
     }
 
+    /// The answer to a SEARCH that was asked in several questions.
+    fn tell_found(&mut self, tag: &Tag, command: &Command, found: Option<UidSet>) {
+        if let (Command::Search { uid, search }, Some(found)) = (command, found) {
+            reply::searched(self.client.wire.out(), tag, *uid, search.ret, &found);
+        }
+    }
+
     /// One step between its intent and its outcome in the journal (invariant 12).
     pub(super) async fn recorded_step(
         &mut self,
@@ -169,6 +186,11 @@ impl Session {
         };
         let taken = match step.kind() {
             StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
+            StepKind::Mark { set, clear } => Box::pin(self.mark(command, *set, *clear)).await,
+            StepKind::FindMarked => Ok(self.find_marked(command, found)),
+            StepKind::Ask(assumed) => {
+                Box::pin(self.search_assuming(tag, (command, step), *assumed, found)).await
+            }
             _ => self.step(tag, command, step, found).await,
         };
         let outcome = super::record::outcome(&taken, found);
@@ -177,14 +199,18 @@ impl Session {
             (None, Some(act)) => Box::pin(self.recorder.change(&effective, act, outcome, found)).await?,
             (None, None) => {}
         }
-        if outcome == crate::telemetry::Outcome::Done {
+        let carried_out = outcome == crate::telemetry::Outcome::Done;
+        if carried_out {
             Box::pin(self.keep_drafts(step, command, found)).await;
+        }
+        if carried_out || !found.read.is_empty() {
+            Box::pin(self.keep_marks(step, command, found, carried_out)).await;
         }
         taken
     }
 
     /// One step: written, sent, and its answer read.
-    async fn step(
+    pub(super) async fn step(
         &mut self,
         tag: &Tag,
         command: &Command,
@@ -196,6 +222,7 @@ impl Session {
             return Ok(Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) });
         };
         let manner = self.manner(step, command);
+        self.begin_reading(step, command);
         let changes = super::record::act(step, command, self.selected.as_deref(), &[]).is_some();
         // Nobody waits for the rest of a message that nobody reads.
         let changes = changes && !matches!(step.kind(), StepKind::Fetch { .. });
@@ -226,6 +253,7 @@ impl Session {
         let decided_in = self.watch.mailbox();
         let ours = self.lease.as_mut().filter(|lease| lease.mailbox() == decided_in)?.tag();
         let (folder, new_folder) = self.folders_of(command);
+        let trash = self.trash().map(|(_, wire)| wire).filter(|_| matches!(step.kind(), StepKind::Discard(_)));
         let capabilities = self.lease.as_ref()?.capabilities();
         let context = Context {
             folder: folder.as_deref(),
@@ -233,9 +261,9 @@ impl Session {
             selected: self.selected.as_ref().map(|selected| selected.wire.as_slice()),
             unselect: capabilities.has("UNSELECT"),
             condstore: capabilities.has_condstore(),
-            trash: None,
+            trash: trash.as_deref().filter(|_| capabilities.has("MOVE")),
             esearch: capabilities.has("ESEARCH"),
-            modseq: self.condstore && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
+            modseq: self.condstore && !self.has_overlay() && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
         };
         let outgoing = writer::step(step, command, &context, &ours)?;
         Some((outgoing, Tag::parse(ours.as_bytes())?))
@@ -317,7 +345,7 @@ impl Session {
             show,
             opening: false,
             no_expunge,
-            condstore: self.condstore,
+            condstore: self.condstore && !self.has_overlay(),
             searches: matches!(command, Command::Search { .. }),
             by_uid,
             tells_uids: readable,
@@ -331,7 +359,10 @@ impl Session {
         match step.kind() {
             StepKind::Uids => Fact::Numbers(self.asked(command, found.numbers)),
             StepKind::FindDeleted => Fact::Deleted(found.uids),
-            StepKind::FindMarked => Fact::Marked { discard: found.uids, copied: UidSet::new() },
+            StepKind::FindMarked => Fact::Marked {
+                discard: found.uids.minus(&found.copied_before),
+                copied: found.copied_before,
+            },
             StepKind::Copy | StepKind::Move { .. } => Fact::Copied(found.stored.map(|(_, uids)| uids)),
             StepKind::Carry
             | StepKind::Open { .. }
@@ -480,7 +511,7 @@ impl Session {
     }
 }
 
-fn step_removes(step: &Step) -> Option<&UidSet> {
+pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
     match step.kind() {
         StepKind::Remove(uids)
         | StepKind::RemoveAll(uids)
@@ -531,7 +562,7 @@ fn changes_unnamed(command: &Command) -> bool {
 }
 
 /// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
-fn needs_condstore(command: &Command) -> bool {
+pub(super) fn needs_condstore(command: &Command) -> bool {
     match command {
         Command::Fetch { fetch, .. } => {
             fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
