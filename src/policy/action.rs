@@ -24,6 +24,19 @@ pub enum StoreMode {
     Replace,
 }
 
+/// Whether a submission answers one of the mailbox's messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answering {
+    /// Its header has not come yet: sender and recipients may be given, and no more.
+    Unread,
+    /// It answers a message of the mailbox that the user may read.
+    Known,
+    /// It answers nothing that is known, or nobody looked.
+    New,
+    /// It could not be found out.
+    Unsure,
+}
+
 /// One act, in the words of policy.
 ///
 /// A client command becomes exactly one of these (`imap::action`, `smtp::action`), or is
@@ -91,7 +104,7 @@ pub enum Action {
     /// SETACL, DELETEACL, GETACL, LISTRIGHTS of others.
     Administer,
     /// A message from the mailbox.
-    Submit,
+    Submit(Answering),
 }
 
 impl Action {
@@ -110,7 +123,7 @@ impl Action {
             Self::Delete { .. } => "deleting this folder",
             Self::Rename { .. } => "renaming this folder",
             Self::Administer => "giving or showing rights",
-            Self::Submit => "sending mail",
+            Self::Submit(_) => "sending mail",
         }
     }
 }

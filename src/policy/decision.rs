@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight};
+use super::{Action, Answering, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight};
 use crate::types::Timestamp;
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -21,6 +21,8 @@ pub enum Decision {
 pub enum Doubt {
     /// The effective rights are older than a grant's start or end: compute them again.
     Stale,
+    /// Whether a message is an answer could not be found out.
+    Parent,
 }
 
 /// Leave to do one act, under the terms of a closed plan.
@@ -59,6 +61,8 @@ pub enum Reason {
     NotOwn,
     /// The role sends nothing.
     Send,
+    /// Only answers may be sent, and this is none.
+    NotAnAnswer,
     /// The right was withdrawn while the act was under way.
     Withdrawn,
 }
@@ -80,6 +84,9 @@ impl Denial {
             Reason::ReadOnly => format!("The folder is open for reading only, which does not allow {action}"),
             Reason::NotOwn => {
                 format!("Your role \"{role}\" in {mailbox} allows this with your own drafts only")
+            }
+            Reason::NotAnAnswer => {
+                format!("In {mailbox} your role \"{role}\" sends answers to its messages only, and this is none")
             }
             Reason::Withdrawn => {
                 format!("Your access to {mailbox} has just changed; please try again")
@@ -106,6 +113,9 @@ impl fmt::Display for Denial {
 pub fn decide(effective: &Effective, action: &Action, now: Timestamp) -> Decision {
     if effective.good_until.is_some_and(|end| end <= now) {
         return Decision::Undecided(Doubt::Stale);
+    }
+    if effective.reply_only() && *action == Action::Submit(Answering::Unsure) {
+        return Decision::Undecided(Doubt::Parent);
     }
     match missing(effective, action) {
         Some(reason) => Decision::Deny(Denial::new(effective, action.gerund(), reason)),
@@ -160,6 +170,8 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
             .or_else(|| below.iter().find_map(|folder| class(*folder, Rights::DELETE)))
             .or_else(|| parent(above)),
         Action::Administer => Some(Reason::Right(Rights::ADMINISTER)),
-        Action::Submit => (effective.send() == SendRight::None).then_some(Reason::Send),
+        Action::Submit(_) if effective.send() == SendRight::None => Some(Reason::Send),
+        Action::Submit(Answering::New) if effective.reply_only() => Some(Reason::NotAnAnswer),
+        Action::Submit(Answering::Unread | Answering::Known | Answering::New | Answering::Unsure) => None,
     }
 }

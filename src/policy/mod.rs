@@ -31,7 +31,7 @@ mod plan;
 mod rights;
 mod role;
 
-pub use action::{Action, Place, StoreMode};
+pub use action::{Action, Answering, Place, StoreMode};
 pub use class::FolderClass;
 pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
 pub use effective::Effective;

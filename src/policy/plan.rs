@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::decision::rights_in;
-use super::{Action, Denial, Effective, FolderClass, Place, ReadState, Reason, Rights, StoreMode};
+use super::{Action, Answering, Denial, Effective, FolderClass, Place, ReadState, Reason, Rights, SendRight, StoreMode};
 use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet};
 
 /// One upstream command that a permit allows. Made here only.
@@ -39,7 +39,8 @@ impl Step {
             | StepKind::Copy
             | StepKind::Strip { .. }
             | StepKind::Unselect
-            | StepKind::Submit => false,
+            | StepKind::Address
+            | StepKind::Submit { .. } => false,
         }
     }
 }
@@ -86,8 +87,10 @@ pub enum StepKind {
     DeleteFolder,
     /// UNSELECT, or its equivalent.
     Unselect,
-    /// A message from the mailbox.
-    Submit,
+    /// Sender and recipients of a message.
+    Address,
+    /// A message from the mailbox; `on_behalf`: its header names the person as Sender.
+    Submit { on_behalf: bool },
 }
 
 /// What the last step brought to light.
@@ -179,7 +182,10 @@ impl Plan {
             }
             Action::Unselect => one(StepKind::Unselect),
             Action::Delete { .. } => one(StepKind::DeleteFolder),
-            Action::Submit => one(StepKind::Submit),
+            Action::Submit(Answering::Unread) => one(StepKind::Address),
+            Action::Submit(Answering::Known | Answering::New | Answering::Unsure) => {
+                one(StepKind::Submit { on_behalf: effective.send() == SendRight::OnBehalf })
+            }
         }
     }
 

@@ -62,6 +62,7 @@ impl Recorder {
             crate::policy::Reason::ReadOnly => "read-only",
             crate::policy::Reason::NotOwn => "not own",
             crate::policy::Reason::Send => "send",
+            crate::policy::Reason::NotAnAnswer => "no answer",
             crate::policy::Reason::Withdrawn => "withdrawn",
         };
         let (user, mailbox) = (effective.user, effective.mailbox);
@@ -148,7 +149,8 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
         | StepKind::Flags
         | StepKind::FindDeleted
         | StepKind::Unselect
-        | StepKind::Submit => return None,
+        | StepKind::Address
+        | StepKind::Submit { .. } => return None,
         StepKind::Store { mode, flags, .. } => {
             let sign = match mode {
                 StoreMode::Add => "+",

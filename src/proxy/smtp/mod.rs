@@ -8,8 +8,11 @@ mod client;
 mod ended;
 mod host;
 mod login;
+mod limits;
 mod message;
+mod parents;
 mod record;
+mod senders;
 mod session;
 mod stream;
 mod transaction;
@@ -26,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use self::client::Client;
 use self::ended::Ended;
 use self::session::Session;
+pub use self::parents::{Finding, Found, Parents, Unknown};
 use super::Peer;
 use crate::auth::Authenticator;
 use crate::net::{Admission, Draining, Gate, Wire};
@@ -92,6 +96,8 @@ pub struct Services {
     pub connector: Connector,
     pub journal: Journal,
     pub counters: Arc<Counters>,
+    /// What a message answers.
+    pub parents: Arc<dyn Parents>,
     /// Counts each user's sessions.
     pub gate: Arc<Gate>,
 }

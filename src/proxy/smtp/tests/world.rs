@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, hash_password};
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
 use crate::policy::{Holder, RoleName};
-use crate::proxy::smtp::{Peer, Services, Settings, serve};
+use crate::proxy::smtp::{Peer, Services, Settings, Unknown, serve};
 use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
 use crate::telemetry::{Counters, Journal, SessionId};
 use crate::types::{
@@ -92,6 +92,7 @@ impl World {
             holder: Holder::User(alice),
             mailbox: support,
             role: RoleName(role.into()),
+            send: None,
             from: None,
             until: None,
             note: String::new(),
@@ -109,6 +110,7 @@ impl World {
             connector: Connector::new(dialer, ConnectSettings::default()),
             journal,
             counters: Arc::new(Counters::default()),
+            parents: Arc::new(Unknown),
             gate: Arc::clone(&gate),
         };
         let (drain, draining) = Drain::new();
