@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Next, Place, ReadState, Reason, Rights, Role, SendRight, StepKind,
-    StoreMode, Target, decide,
+    Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Next, Place, ReadState, Reason, Rights,
+    Role, SendRight, StepKind, StoreMode, Target, decide,
 };
 use mandate::types::{Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
 
@@ -64,7 +64,11 @@ fn the_table_of_sending_holds() {
                     let mailbox = if reply_only { "answers" } else { "anything" };
                     let send = send.map_or("-", SendRight::as_str);
                     let case = format!("{} {send} {mailbox} {answering:?}", role.name).to_lowercase();
-                    let said = format!("{}{}", answer(&effective, &Action::Submit(answering)), if post { ", p" } else { "" });
+                    let said = format!(
+                        "{}{}",
+                        answer(&effective, &Action::Submit(answering)),
+                        if post { ", p" } else { "" }
+                    );
                     cases += 1;
                     if table.get(case.as_str()) != Some(&said.as_str()) {
                         wrong.push(format!("{case} : {said}   (table: {:?})", table.get(case.as_str())));
@@ -82,7 +86,10 @@ fn rights_that_ended_are_undecided() {
     let mut effective = effective(&Role::manager(), ReadState::Shared);
     effective.good_until = Some(NOW);
     assert!(matches!(decide(&effective, &Action::Submit(Answering::New), NOW), Decision::Undecided(_)));
-    assert!(matches!(decide(&effective, &Action::Submit(Answering::New), NOW.plus_millis(-1)), Decision::Permit(_)));
+    assert!(matches!(
+        decide(&effective, &Action::Submit(Answering::New), NOW.plus_millis(-1)),
+        Decision::Permit(_)
+    ));
 }
 
 #[test]
@@ -121,6 +128,22 @@ fn nothing_begins_under_rights_that_have_changed() {
         let Next::Refuse(denial) = permit.next(&facts) else { panic!("{action:?}") };
         assert_eq!(denial.reason, Reason::Withdrawn);
     }
+}
+
+#[test]
+fn a_permit_is_good_in_its_own_mailbox_alone() {
+    let here = effective(&Role::manager(), ReadState::Shared);
+    let mut elsewhere = here.clone();
+    elsewhere.mailbox = MailboxId(2);
+    let expunge = Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true };
+    let own = UidSet::new();
+    let facts = |last, effective| Facts { last, effective, own: &own, by_uid: true };
+    let Decision::Permit(mut at_start) = decide(&here, &expunge, NOW) else { panic!() };
+    assert!(matches!(at_start.next(&facts(Fact::Start, &elsewhere)), Next::Refuse(_)));
+    let Decision::Permit(mut under_way) = decide(&here, &expunge, NOW) else { panic!() };
+    assert!(matches!(under_way.next(&facts(Fact::Start, &here)), Next::Run(_)));
+    let found = Fact::Deleted(UidSet::range(1, 2));
+    assert!(matches!(under_way.next(&facts(found, &elsewhere)), Next::Refuse(_)));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::grants::{state, way};
 use super::{Answer, Case, Explained, Failure, Services, Verdict, names, now};
 use crate::policy::{
-    Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Next, Permit, Place, StepKind, StoreMode, Target,
-    decide,
+    Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Next, Permit, Place, StepKind,
+    StoreMode, Target, decide,
 };
 use crate::store::{Mailbox, Snapshot, User};
 use crate::types::{Flags, FolderName, SystemFlag, Timestamp, UidSet};

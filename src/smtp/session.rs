@@ -87,7 +87,14 @@ pub struct Session {
 
 impl Session {
     pub fn new(limits: Limits) -> Self {
-        Self { most_recipients: limits.recipients, limits, phase: Phase::Fresh, logged_in: false, commands: 0, errors: 0 }
+        Self {
+            most_recipients: limits.recipients,
+            limits,
+            phase: Phase::Fresh,
+            logged_in: false,
+            commands: 0,
+            errors: 0,
+        }
     }
 
     pub fn limits(&self) -> &Limits {

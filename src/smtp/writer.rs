@@ -1,7 +1,7 @@
 //! Upstream commands, written from typed values and only under a permit (invariants 1 and 2).
 
-use super::header::MAX_GROWTH;
 use super::command::{Body, Mail, Notify, Rcpt, Ret};
+use super::header::MAX_GROWTH;
 use super::syntax::xtext;
 use crate::policy::{Step, StepKind};
 use crate::types::Address;
@@ -131,7 +131,9 @@ mod tests {
         let mailbox = (MailboxId(1), Address::parse("support@example.org").unwrap());
         let grants = std::iter::once((GrantId(1), &role));
         let effective = Effective::union(user, mailbox, grants, (ReadState::Shared, false), None).unwrap();
-        let Decision::Permit(mut permit) = policy::decide(&effective, &Action::Submit(Answering::Unread), Timestamp(0)) else {
+        let Decision::Permit(mut permit) =
+            policy::decide(&effective, &Action::Submit(Answering::Unread), Timestamp(0))
+        else {
             panic!("no permit")
         };
         let own = UidSet::new();

@@ -12,7 +12,9 @@ use super::tables::{Draft, Key, Record, Row, Tables};
 use super::writer::{Urgency, now};
 use super::{Store, StoreError, export, identity, schema};
 use crate::policy::{Grant, Holder, Role};
-use crate::types::{FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, Timestamp, UidSet, UidValidity, UserId};
+use crate::types::{
+    FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, Timestamp, UidSet, UidValidity, UserId,
+};
 
 /// Longest display name, note or granter in octets: they are shown in one line.
 pub const MAX_TEXT: usize = 500;
@@ -225,7 +227,19 @@ impl Store {
             let granted_at = now();
             draft.put(
                 id,
-                Grant { id, holder, mailbox, role, send, from, until, suspended, note, granted_by, granted_at },
+                Grant {
+                    id,
+                    holder,
+                    mailbox,
+                    role,
+                    send,
+                    from,
+                    until,
+                    suspended,
+                    note,
+                    granted_by,
+                    granted_at,
+                },
             );
             Ok(id)
         })

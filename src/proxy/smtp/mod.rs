@@ -7,8 +7,8 @@
 mod client;
 mod ended;
 mod host;
-mod login;
 mod limits;
+mod login;
 mod message;
 mod parents;
 mod record;
@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize};
 
 use self::client::Client;
 use self::ended::Ended;
-use self::session::Session;
 pub use self::parents::{Finding, Found, Parents, Unknown};
+use self::session::Session;
 use super::Peer;
 use crate::auth::Authenticator;
 use crate::net::{Admission, Draining, Gate, Wire};

@@ -63,10 +63,7 @@ impl Session<'_> {
                 let mailbox = held.and_then(|_| snapshot.mailbox(id)).ok_or_else(no)?;
                 let identity = Identity::personal(addresses(mailbox));
                 let address = identity.with_plus_tags(mailbox.options.plus_tags).outgoing(sender);
-                Ok(Bound {
-                    origin: Origin::Mailbox(Arc::clone(mailbox)),
-                    address: address.ok_or_else(no)?,
-                })
+                Ok(Bound { origin: Origin::Mailbox(Arc::clone(mailbox)), address: address.ok_or_else(no)? })
             }
             Some(AddressHolder::User(id)) if id == self.user => Err(Answer::new(
                 550,

@@ -351,7 +351,9 @@ mod tests {
         let fields = super::REMOVED.iter().chain(super::REDIRECTED).chain(super::HOSTS_OWN);
         let families = super::REMOVED_FAMILIES.iter().map(|family| format!("{family}IP"));
         for name in fields.map(|name| (*name).to_owned()).chain(families).chain(["Received".into()]) {
-            for who in ["<Alice@Example.org>", "alice/support@example.org", "=?utf-8?q?=61lice?= <x@y.example>"] {
+            for who in
+                ["<Alice@Example.org>", "alice/support@example.org", "=?utf-8?q?=61lice?= <x@y.example>"]
+            {
                 let out = text(&format!("{name}: {who}\r\n{from}\r\n")).to_ascii_lowercase();
                 assert!(!out.contains("alice") && !out.contains("=61"), "{name}: {out}");
             }
@@ -360,14 +362,17 @@ mod tests {
 
     #[test]
     fn stations_stay_counted_and_lose_their_names() {
-        let out = text("Received: from laptop [10.0.0.1] by x; y\r\nReceived: z\r\nFrom: support@example.org\r\n\r\n");
+        let out = text(
+            "Received: from laptop [10.0.0.1] by x; y\r\nReceived: z\r\nFrom: support@example.org\r\n\r\n",
+        );
         let neutral = "Received: (before); Sat, 21 Nov 2026 12:00:00 +0000\r\n";
         assert!(out.starts_with(&format!("{RECEIVED}{neutral}{neutral}From: ")), "{out}");
     }
 
     #[test]
     fn bcc_never_leaves_and_is_handed_over() {
-        let section = "Bcc: b@x.example,\r\n c@x.example\r\nFrom: alice@example.org\r\nbcc: d@x.example\r\n\r\n";
+        let section =
+            "Bcc: b@x.example,\r\n c@x.example\r\nFrom: alice@example.org\r\nbcc: d@x.example\r\n\r\n";
         let own = [Address::parse("alice@example.org").unwrap()];
         for out in [rewritten(section, false), written(section, Style::Own(&own))] {
             assert_eq!(out.bcc, b"Bcc: b@x.example,\r\n c@x.example\r\nbcc: d@x.example\r\n");
@@ -399,8 +404,12 @@ mod tests {
         let received = "Received:\r\n".repeat(super::super::MAX_RECEIVED);
         let section = format!("{received}{redirected}From: a@b.example\r\n");
         let to = Rewrite {
-            style, person: &["a".into()], host: &domain, id: &"i".repeat(64),
-            date: "Sat, 21 Nov 2026 12:00:00 +0000", message_id: &format!("<{}@{domain}>", "i".repeat(64)),
+            style,
+            person: &["a".into()],
+            host: &domain,
+            id: &"i".repeat(64),
+            date: "Sat, 21 Nov 2026 12:00:00 +0000",
+            message_id: &format!("<{}@{domain}>", "i".repeat(64)),
         };
         let out = Header::parse(section.as_bytes(), true).unwrap().rewrite(&to);
         let growth = (out.section.len() - section.len()) as u64;
