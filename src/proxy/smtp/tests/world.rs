@@ -117,6 +117,13 @@ impl World {
         Self { services: Arc::new(services), alice, grant, seen, drain, draining, gate, dir }
     }
 
+    /// Sets an option of the mailbox.
+    pub(super) async fn set(&self, key: &'static str, value: &'static str) {
+        let edit = move |mailbox: &mut store::Mailbox| mailbox.options.set(key, value).unwrap();
+        let id = self.services.store.snapshot().grant(self.grant).unwrap().mailbox;
+        self.services.store.update_mailbox(id, edit).await.unwrap();
+    }
+
     /// A connection to the proxy.
     pub(super) async fn connect(&self) -> Client {
         let (near, far) = tokio::io::duplex(64 * 1024);
