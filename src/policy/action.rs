@@ -37,6 +37,17 @@ pub enum Answering {
     Unsure,
 }
 
+/// What the host has for moving messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Means {
+    /// MOVE (RFC 6851).
+    Move,
+    /// UIDPLUS alone (RFC 4315): COPYUID tells of each copy, UID EXPUNGE removes just these.
+    CopyAndExpunge,
+    /// Neither: what COPY has done is not known, and EXPUNGE removes too much.
+    Nothing,
+}
+
 /// One act, in the words of policy.
 ///
 /// A client command becomes exactly one of these (`imap::action`, `smtp::action`), or is
@@ -70,10 +81,13 @@ pub enum Action {
     Copy {
         from: Place,
         to: FolderClass,
+        /// Upstream has UIDPLUS (RFC 4315).
+        uidplus: bool,
     },
     Move {
         from: Place,
         to: FolderClass,
+        means: Means,
     },
     Expunge {
         place: Place,

@@ -66,6 +66,8 @@ impl Recorder {
             Reason::NotOwn => "not own",
             Reason::Send => "role sends nothing",
             Reason::NotAnAnswer => "no answer",
+            Reason::NoMeans | Reason::Unconfirmed => "host",
+            Reason::FlagsStay => "flags",
             Reason::Withdrawn => "withdrawn",
         };
         self.refused(mailbox, why);
