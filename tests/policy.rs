@@ -10,10 +10,13 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Assumed, Decision, Delete, Effective, Fact, Facts, FolderClass, Next, OwnFlags, Place,
-    ReadChoice, ReadState, Reason, Role, Rules, StepKind, StoreMode, Target, decide,
+    Action, Answering, Assumed, Copied, Decision, Delete, Effective, Fact, Facts, FolderClass, Means, Next,
+    OwnFlags, Place, ReadChoice, ReadState, Reason, Rights, Role, Rules, SendRight, StepKind, StoreMode,
+    Target, decide,
 };
-use mandate::types::{Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
+use mandate::types::{
+    Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
+};
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -45,12 +48,50 @@ fn the_truth_table_holds() {
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// How somebody may send: role × the grant's own word × what the mailbox lets be sent × what
+/// the message answers, and whether MYRIGHTS shows `p` on the Inbox. From docs/rights.md.
+#[test]
+fn the_table_of_sending_holds() {
+    let text = include_str!("policy/send.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let table: BTreeMap<&str, &str> = lines.map(|line| line.split_once(" : ").expect("an answer")).collect();
+    let (mut wrong, mut cases) = (Vec::new(), 0);
+    for role in Role::built_in() {
+        for send in [None, Some(SendRight::None), Some(SendRight::OnBehalf), Some(SendRight::As)] {
+            for reply_only in [false, true] {
+                let granted = role.sending(send);
+                let effective = effective(&granted, ReadChoice::Shared).answering_only(reply_only);
+                let post = effective.rights_on(FolderClass::Inbox).has(Rights::POST);
+                for answering in [Answering::Unread, Answering::Known, Answering::New, Answering::Unsure] {
+                    let mailbox = if reply_only { "answers" } else { "anything" };
+                    let send = send.map_or("-", SendRight::as_str);
+                    let case = format!("{} {send} {mailbox} {answering:?}", role.name).to_lowercase();
+                    let said = format!(
+                        "{}{}",
+                        answer(&effective, &Action::Submit(answering)),
+                        if post { ", p" } else { "" }
+                    );
+                    cases += 1;
+                    if table.get(case.as_str()) != Some(&said.as_str()) {
+                        wrong.push(format!("{case} : {said}   (table: {:?})", table.get(case.as_str())));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(table.len(), cases, "each case once");
+}
+
 #[test]
 fn rights_that_ended_are_undecided() {
     let mut effective = effective(&Role::manager(), ReadChoice::Shared);
     effective.good_until = Some(NOW);
-    assert!(matches!(decide(&effective, &Action::Submit, NOW), Decision::Undecided(_)));
-    assert!(matches!(decide(&effective, &Action::Submit, NOW.plus_millis(-1)), Decision::Permit(_)));
+    assert!(matches!(decide(&effective, &Action::Submit(Answering::New), NOW), Decision::Undecided(_)));
+    assert!(matches!(
+        decide(&effective, &Action::Submit(Answering::New), NOW.plus_millis(-1)),
+        Decision::Permit(_)
+    ));
 }
 
 #[test]
@@ -60,7 +101,12 @@ fn a_removing_step_asks_the_rights_of_its_moment() {
     for action in [
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true },
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: false },
-        Action::Move { from: Place::of(FolderClass::Inbox), to: FolderClass::Trash },
+        Action::Move { from: Place::of(FolderClass::Inbox), to: FolderClass::Trash, means: Means::Move },
+        Action::Move {
+            from: Place::of(FolderClass::Inbox),
+            to: FolderClass::Trash,
+            means: Means::CopyAndExpunge,
+        },
     ] {
         let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!("{action:?}") };
         let own = UidSet::new();
@@ -204,6 +250,8 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         conditional: false,
         silent: false,
     };
+    let copy = |from, to, uidplus| Action::Copy { from, to, uidplus };
+    let r#move = |from, to, means| Action::Move { from, to, means };
     use StoreMode::{Add, Remove, Replace};
     vec![
         ("open", Action::Open(place)),
@@ -258,12 +306,17 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
             },
         ),
         ("append", Action::Append { class, flags: flags(&["\\Seen", "\\Deleted", "\\Draft"]) }),
-        ("copy-in", Action::Copy { from: inbox, to: class }),
-        ("copy-out", Action::Copy { from: place, to: FolderClass::Drafts }),
-        ("move-in", Action::Move { from: inbox, to: class }),
-        ("move-out", Action::Move { from: place, to: FolderClass::Sent }),
-        ("move-to-trash", Action::Move { from: place, to: FolderClass::Trash }),
-        ("move-out-ro", Action::Move { from: read_only, to: FolderClass::Sent }),
+        ("copy-in", copy(inbox, class, true)),
+        ("copy-in-old", copy(inbox, class, false)),
+        ("copy-out", copy(place, FolderClass::Drafts, true)),
+        ("move-in", r#move(inbox, class, Means::Move)),
+        ("move-in-old", r#move(inbox, class, Means::CopyAndExpunge)),
+        ("move-out", r#move(place, FolderClass::Sent, Means::Move)),
+        ("move-out-old", r#move(place, FolderClass::Sent, Means::CopyAndExpunge)),
+        ("move-out-older", r#move(place, FolderClass::Sent, Means::Nothing)),
+        ("move-out-ro", r#move(read_only, FolderClass::Sent, Means::Move)),
+        ("move-to-trash", r#move(place, FolderClass::Trash, Means::Move)),
+        ("move-to-trash-old", r#move(place, FolderClass::Trash, Means::CopyAndExpunge)),
         ("expunge", Action::Expunge { place, uidplus: true }),
         ("expunge-old", Action::Expunge { place, uidplus: false }),
         ("expunge-ro", Action::Expunge { place: read_only, uidplus: true }),
@@ -277,7 +330,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("rename-with-sent", Action::Rename { class, below: vec![FolderClass::Sent], parent: None }),
         ("rename-into-trash", Action::Rename { class, below: vec![], parent: Some(FolderClass::Trash) }),
         ("administer", Action::Administer),
-        ("submit", Action::Submit),
+        ("submit", Action::Submit(Answering::New)),
     ]
 }
 
@@ -313,7 +366,12 @@ fn found(step: &StepKind) -> Fact {
         StepKind::FindMarked => {
             Fact::Marked { discard: UidSet::range(11, 11), copied: UidSet::range(12, 12) }
         }
-        StepKind::Copy | StepKind::Move { .. } => Fact::Copied(Some(UidSet::range(21, 21))),
+        StepKind::FindFlagged(_) => Fact::Flagged(false),
+        StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(Some(Copied {
+            validity: UidValidity(7),
+            from: UidSet::range(11, 11),
+            to: UidSet::range(21, 21),
+        })),
         _ => Fact::Done,
     }
 }
@@ -353,7 +411,6 @@ fn describe(step: &StepKind) -> String {
         }
         StepKind::FindMarked => "find own".into(),
         StepKind::Discard(uids) => format!("trash {uids}"),
-        StepKind::Condemn(uids) => format!("condemn {uids}"),
         StepKind::Uids => "uids".into(),
         StepKind::Flags => "flags".into(),
         StepKind::Store { target, mode, flags, silent } => {
@@ -373,16 +430,20 @@ fn describe(step: &StepKind) -> String {
         StepKind::Remove(uids) => format!("remove {uids}"),
         StepKind::RemoveAll(uids) => format!("expunge {uids}"),
         StepKind::Append { flags } => format!("append ({flags})"),
+        StepKind::FindFlagged(flags) => format!("find ({flags})"),
         StepKind::Copy => "copy".into(),
+        StepKind::CopyThese(uids) => format!("copy {uids}"),
+        StepKind::RemoveCopied(uids) => format!("mark and remove {uids}"),
         StepKind::Move { uids, exact, discards } => {
             let (exact, trash) =
                 (if *exact { " exact" } else { "" }, if *discards { " to trash" } else { "" });
             format!("move {uids}{exact}{trash}")
         }
-        StepKind::Strip { uids, flags } => format!("strip {uids} ({flags})"),
+        StepKind::Strip { uids, flags, .. } => format!("strip {uids} ({flags})"),
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
-        StepKind::Submit => "submit".into(),
+        StepKind::Address => "address".into(),
+        StepKind::Submit { on_behalf } => if *on_behalf { "submit on behalf" } else { "submit" }.into(),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::grants::{state, way};
 use super::{Answer, Case, Explained, Failure, Services, Verdict, names, now};
 use crate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Next, Permit, Place, StepKind, StoreMode, Target,
-    decide,
+    Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, StepKind,
+    StoreMode, Target, decide,
 };
 use crate::store::{Mailbox, Snapshot, User};
 use crate::types::{Flags, FolderName, SystemFlag, Timestamp, UidSet};
@@ -25,11 +25,11 @@ const SAMPLES: [Sample; 13] = [
     Sample { name: "store", action: |class| Action::Append { class, flags: Flags::default() } },
     Sample {
         name: "copy-here",
-        action: |class| Action::Copy { from: Place::of(FolderClass::Inbox), to: class },
+        action: |class| Action::Copy { from: Place::of(FolderClass::Inbox), to: class, uidplus: true },
     },
     Sample {
         name: "move-to-trash",
-        action: |class| Action::Move { from: Place::of(class), to: FolderClass::Trash },
+        action: |class| Action::Move { from: Place::of(class), to: FolderClass::Trash, means: Means::Move },
     },
     Sample { name: "create-below", action: |class| Action::Create { parent: Some(class) } },
     Sample { name: "delete-folder", action: |class| Action::Delete { class, hides_below: false } },
@@ -37,7 +37,7 @@ const SAMPLES: [Sample; 13] = [
         name: "rename-folder",
         action: |class| Action::Rename { class, below: Vec::new(), parent: None },
     },
-    Sample { name: "send", action: |_| Action::Submit },
+    Sample { name: "send", action: |_| Action::Submit(Answering::Known) },
 ];
 
 fn flag(class: FolderClass, flag: SystemFlag) -> Action {
@@ -125,7 +125,7 @@ fn summary(snapshot: &Snapshot, user: &User, mailbox: &Mailbox, now: Timestamp) 
 fn judge(effective: &Effective, class: FolderClass, sample: &Sample, now: Timestamp) -> (Verdict, String) {
     let action = (sample.action)(class);
     // A folder that is not seen is answered as one that does not exist (invariant 11).
-    let needs_folder = !matches!(action, Action::Submit);
+    let needs_folder = !matches!(action, Action::Submit(_));
     if needs_folder && !effective.sees(class) {
         return (Verdict::No, "such a folder does not exist for them".into());
     }
@@ -156,6 +156,8 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         }
         StepKind::Fetch { peek: true, .. } => (Verdict::Yes, "without marking as read".into()),
         StepKind::Uids | StepKind::FindDeleted if own => (Verdict::Partly, "their own drafts only".into()),
+        StepKind::Submit { .. } if effective.reply_only() => (Verdict::Partly, "answers only".into()),
+        StepKind::Submit { on_behalf: true } => (Verdict::Yes, "on behalf: Sender names them".into()),
         StepKind::Store { target: Target::Asked, silent: false, .. } => yes(),
         StepKind::Store { .. } => {
             (Verdict::Partly, "the permitted flags; the client is shown the true ones".into())
@@ -167,15 +169,18 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         | StepKind::Fetch { peek: false, .. }
         | StepKind::Uids
         | StepKind::FindDeleted
-        | StepKind::Condemn(_)
         | StepKind::Remove(_)
         | StepKind::RemoveAll(_)
         | StepKind::Append { .. }
+        | StepKind::FindFlagged(_)
         | StepKind::Copy
+        | StepKind::CopyThese(_)
+        | StepKind::RemoveCopied(_)
         | StepKind::Move { .. }
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit => yes(),
+        | StepKind::Address
+        | StepKind::Submit { on_behalf: false } => yes(),
     }
 }

@@ -24,6 +24,30 @@ pub enum StoreMode {
     Replace,
 }
 
+/// Whether a submission answers one of the mailbox's messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answering {
+    /// Its header has not come yet: sender and recipients may be given, and no more.
+    Unread,
+    /// It answers a message of the mailbox that the user may read.
+    Known,
+    /// It answers nothing that is known, or nobody looked.
+    New,
+    /// It could not be found out.
+    Unsure,
+}
+
+/// What the host has for moving messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Means {
+    /// MOVE (RFC 6851).
+    Move,
+    /// UIDPLUS alone (RFC 4315): COPYUID tells of each copy, UID EXPUNGE removes just these.
+    CopyAndExpunge,
+    /// Neither: what COPY has done is not known, and EXPUNGE removes too much.
+    Nothing,
+}
+
 /// One act, in the words of policy.
 ///
 /// A client command becomes exactly one of these (`imap::action`, `smtp::action`), or is
@@ -63,10 +87,13 @@ pub enum Action {
     Copy {
         from: Place,
         to: FolderClass,
+        /// Upstream has UIDPLUS (RFC 4315).
+        uidplus: bool,
     },
     Move {
         from: Place,
         to: FolderClass,
+        means: Means,
     },
     Expunge {
         place: Place,
@@ -97,7 +124,7 @@ pub enum Action {
     /// SETACL, DELETEACL, GETACL, LISTRIGHTS of others.
     Administer,
     /// A message from the mailbox.
-    Submit,
+    Submit(Answering),
 }
 
 impl Action {
@@ -118,7 +145,7 @@ impl Action {
             Self::Delete { .. } => "deleting this folder",
             Self::Rename { .. } => "renaming this folder",
             Self::Administer => "giving or showing rights",
-            Self::Submit => "sending mail",
+            Self::Submit(_) => "sending mail",
         }
     }
 }

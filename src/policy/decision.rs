@@ -3,8 +3,11 @@
 use std::fmt;
 
 use super::effective::Standing;
+use super::moving::discards;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight, Step};
+use super::{
+    Action, Answering, Effective, Fact, Facts, FolderClass, Means, Next, Place, Rights, SendRight, Step,
+};
 use crate::types::{MailboxId, Timestamp};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -21,6 +24,8 @@ pub enum Decision {
 pub enum Doubt {
     /// The effective rights are older than a grant's start or end: compute them again.
     Stale,
+    /// Whether a message is an answer could not be found out.
+    Parent,
 }
 
 /// Leave to do one act, under the terms of a closed plan.
@@ -69,6 +74,14 @@ pub enum Reason {
     NotOwn,
     /// The role sends nothing.
     Send,
+    /// Only answers may be sent, and this is none.
+    NotAnAnswer,
+    /// The mail host has nothing to do it with.
+    NoMeans,
+    /// The mail host does not say which messages it has copied: none is removed.
+    Unconfirmed,
+    /// The copies would carry flags that the user may not set there.
+    FlagsStay,
     /// The right was withdrawn while the act was under way.
     Withdrawn,
 }
@@ -91,11 +104,40 @@ impl Denial {
             Reason::NotOwn => {
                 format!("Your role \"{role}\" in {mailbox} allows this with your own drafts only")
             }
+            Reason::NotAnAnswer => {
+                format!(
+                    "In {mailbox} your role \"{role}\" sends answers to its messages only, and this is none"
+                )
+            }
+            Reason::NoMeans => {
+                format!("The mail host of {mailbox} cannot do this safely: copy, then delete")
+            }
+            Reason::Unconfirmed => {
+                format!("The mail host of {mailbox} does not confirm the copies: nothing was removed")
+            }
+            Reason::FlagsStay => format!(
+                "Some of these messages are marked in ways that your role \"{role}\" in {mailbox} does not \
+                 allow in that folder"
+            ),
             Reason::Withdrawn => {
                 format!("Your access to {mailbox} has just changed; please try again")
             }
         };
         Self { reason, sentence }
+    }
+
+    /// Whether it is the mail host that stands in the way, not a right.
+    pub fn is_of_host(&self) -> bool {
+        match self.reason {
+            Reason::NoMeans | Reason::Unconfirmed => true,
+            Reason::Right(_)
+            | Reason::ReadOnly
+            | Reason::NotOwn
+            | Reason::FlagsStay
+            | Reason::Send
+            | Reason::NotAnAnswer
+            | Reason::Withdrawn => false,
+        }
     }
 
     /// One line for the person: what is refused, by which role, in which mailbox.
@@ -116,6 +158,9 @@ impl fmt::Display for Denial {
 pub fn decide(effective: &Effective, action: &Action, now: Timestamp) -> Decision {
     if effective.good_until.is_some_and(|end| end <= now) {
         return Decision::Undecided(Doubt::Stale);
+    }
+    if effective.reply_only() && *action == Action::Submit(Answering::Unsure) {
+        return Decision::Undecided(Doubt::Parent);
     }
     match missing(effective, action) {
         Some(reason) => Decision::Deny(Denial::new(effective, action.gerund(), reason)),
@@ -155,15 +200,19 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
             class(place.class, Rights::READ)
         }
         Action::Append { class: folder, .. } => class(*folder, Rights::INSERT),
-        Action::Copy { from, to } => class(from.class, Rights::READ).or_else(|| class(*to, Rights::INSERT)),
-        Action::Move { from, to: to @ FolderClass::Trash } if effective.may_discard(*from) => {
-            class(*to, Rights::INSERT)
+        Action::Copy { from, to, .. } => {
+            class(from.class, Rights::READ).or_else(|| class(*to, Rights::INSERT))
         }
-        Action::Move { from, to } => {
-            let takes = Rights::READ | Rights::DELETED | Rights::EXPUNGE;
+        Action::Move { from, to, means } => {
+            let removes = match discards(effective, (*from, *to)) {
+                true => Rights::NONE,
+                false => Rights::DELETED | Rights::EXPUNGE,
+            };
+            let takes = Rights::READ | removes;
             class(from.class, takes)
                 .or_else(|| class(*to, Rights::INSERT))
                 .or(from.read_only.then_some(Reason::ReadOnly))
+                .or((*means == Means::Nothing).then_some(Reason::NoMeans))
         }
         Action::Unselect => None,
         Action::Create { parent: above } => parent(above),
@@ -175,6 +224,8 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
             .or_else(|| below.iter().find_map(|folder| class(*folder, Rights::DELETE)))
             .or_else(|| parent(above)),
         Action::Administer => Some(Reason::Right(Rights::ADMINISTER)),
-        Action::Submit => (effective.send() == SendRight::None).then_some(Reason::Send),
+        Action::Submit(_) if effective.send() == SendRight::None => Some(Reason::Send),
+        Action::Submit(Answering::New) if effective.reply_only() => Some(Reason::NotAnAnswer),
+        Action::Submit(Answering::Unread | Answering::Known | Answering::New | Answering::Unsure) => None,
     }
 }

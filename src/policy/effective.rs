@@ -1,5 +1,7 @@
 //! What one user holds in one mailbox: the union of the live grants.
 
+use std::borrow::Borrow;
+
 use super::{
     Delete, DraftScope, FolderClass, ReadChoice, ReadState, Rights, Role, RoleName, Rules, SendRight,
 };
@@ -28,14 +30,15 @@ pub(super) struct Standing {
     send: SendRight,
     read_state: ReadState,
     delete: Delete,
+    reply_only: bool,
 }
 
 impl Effective {
     /// The union of what `grants` give; `None` if there are none.
-    pub fn union<'a>(
+    pub fn union<R: Borrow<Role>>(
         user: (UserId, LoginName),
         mailbox: (MailboxId, Address),
-        grants: impl Iterator<Item = (GrantId, &'a Role)>,
+        grants: impl Iterator<Item = (GrantId, R)>,
         rules: Rules,
         good_until: Option<Timestamp>,
     ) -> Option<Self> {
@@ -53,10 +56,11 @@ impl Effective {
                 send: SendRight::None,
                 read_state: ReadState::Shared,
                 delete: rules.delete,
+                reply_only: false,
             },
         };
         for (id, role) in grants {
-            all.add(id, role, rules.hides);
+            all.add(id, role.borrow(), rules.hides);
         }
         all.apply(rules);
         (!all.grants.is_empty()).then_some(all)
@@ -102,6 +106,19 @@ impl Effective {
     /// How the user may send mail from the mailbox.
     pub fn send(&self) -> SendRight {
         self.standing.send
+    }
+
+    /// The mailbox lets those send new messages who work on all its drafts, and others
+    /// answers only. So a manager writes as before.
+    #[must_use]
+    pub fn answering_only(mut self, reply_only: bool) -> Self {
+        self.standing.reply_only = reply_only && self.standing.drafts == DraftScope::Own;
+        self
+    }
+
+    /// Whether only answers to messages of the mailbox may be sent.
+    pub fn reply_only(&self) -> bool {
+        self.standing.reply_only
     }
 
     /// Whose `\Seen` the mailbox's folders show.

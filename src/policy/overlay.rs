@@ -137,6 +137,5 @@ impl Marking {
 /// a second copy would come back to whoever restores the first.
 pub(super) fn discards(discard: &VecDeque<UidSet>, copied: &VecDeque<UidSet>) -> VecDeque<StepKind> {
     let moves = discard.iter().cloned().map(StepKind::Discard);
-    let removed = |uids: &UidSet| [StepKind::Condemn(uids.clone()), StepKind::Remove(uids.clone())];
-    moves.chain(copied.iter().flat_map(removed)).collect()
+    moves.chain(copied.iter().cloned().map(StepKind::RemoveCopied)).collect()
 }

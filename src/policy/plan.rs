@@ -8,11 +8,13 @@
 use std::collections::VecDeque;
 
 use super::decision::rights_in;
+use super::moving::{MoveByCopy, move_these, strip_copies};
 use super::overlay::{self, Marking};
 use super::{
-    Action, Assumed, Denial, Effective, FolderClass, OwnFlags, Place, ReadState, Reason, Rights, StoreMode,
+    Action, Answering, Assumed, Denial, Effective, FolderClass, Means, OwnFlags, Place, ReadState, Reason,
+    Rights, SendRight, StoreMode,
 };
-use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet};
+use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet, UidValidity};
 
 /// One upstream command that a permit allows. Made here only.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,6 +32,7 @@ impl Step {
         match &self.kind {
             StepKind::Remove(_)
             | StepKind::RemoveAll(_)
+            | StepKind::RemoveCopied(_)
             | StepKind::Move { .. }
             | StepKind::Discard(_)
             | StepKind::DeleteFolder => true,
@@ -43,12 +46,14 @@ impl Step {
             | StepKind::Mark { .. }
             | StepKind::FindDeleted
             | StepKind::FindMarked
-            | StepKind::Condemn(_)
             | StepKind::Append { .. }
+            | StepKind::FindFlagged(_)
             | StepKind::Copy
+            | StepKind::CopyThese(_)
             | StepKind::Strip { .. }
             | StepKind::Unselect
-            | StepKind::Submit => false,
+            | StepKind::Address
+            | StepKind::Submit { .. } => false,
         }
     }
 }
@@ -89,27 +94,34 @@ pub enum StepKind {
     FindMarked,
     /// `UID MOVE` of exactly these to the mailbox's own Trash.
     Discard(UidSet),
-    /// Marks these as deleted upstream, to be removed by the next step: they are in Trash already.
-    Condemn(UidSet),
     /// `UID EXPUNGE` of exactly these.
     Remove(UidSet),
     /// Plain EXPUNGE, where upstream has no UIDPLUS; these were found marked.
     RemoveAll(UidSet),
     /// APPEND with these flags.
     Append { flags: Flags },
+    /// SEARCH, within the command's set, for messages with any of these flags.
+    FindFlagged(Flags),
     /// COPY as asked.
     Copy,
+    /// `UID COPY` of exactly these: the first half of a MOVE that the host does not have.
+    CopyThese(UidSet),
+    /// The other half, for messages whose copies the host has confirmed: marks exactly these
+    /// `\Deleted`, then `UID EXPUNGE` of them.
+    RemoveCopied(UidSet),
     /// MOVE; `uids` are the messages meant, `exact` whether only they may move, `discards`
     /// whether it is the mailbox's `delete = "trash"` that allows it.
     Move { uids: UidSet, exact: bool, discards: bool },
     /// Takes flags that the user may not set off the copies in the target folder.
-    Strip { uids: UidSet, flags: Flags },
+    Strip { validity: UidValidity, uids: UidSet, flags: Flags },
     /// DELETE of a folder.
     DeleteFolder,
     /// UNSELECT, or its equivalent.
     Unselect,
-    /// A message from the mailbox.
-    Submit,
+    /// Sender and recipients of a message.
+    Address,
+    /// A message from the mailbox; `on_behalf`: its header names the person as Sender.
+    Submit { on_behalf: bool },
 }
 
 /// What the last step brought to light.
@@ -126,8 +138,20 @@ pub enum Fact {
     /// The UIDs that [`StepKind::FindMarked`] found: those to move to Trash, and those that
     /// were copied there before.
     Marked { discard: UidSet, copied: UidSet },
-    /// The UIDs of the copies in the target folder, where upstream told them.
-    Copied(Option<UidSet>),
+    /// Whether [`StepKind::FindFlagged`] found any.
+    Flagged(bool),
+    /// Which messages went where, if upstream told it.
+    Copied(Option<Copied>),
+}
+
+/// What COPYUID tells (RFC 4315 §3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Copied {
+    /// The target folder's.
+    pub validity: UidValidity,
+    /// The UIDs of the messages that were copied, and as many of their copies.
+    pub from: UidSet,
+    pub to: UidSet,
 }
 
 /// All that a plan may look at.
@@ -160,10 +184,13 @@ pub(super) enum Plan {
     /// Own drafts: find the UIDs, then STORE all flags on the user's own messages and the
     /// rest of the flags on the others.
     SplitStore { place: Place, mode: StoreMode, flags: Flags, known: Flags, mark: Option<StepKind> },
-    /// COPY, then take off the copies what the user may not set there.
-    Copy { strip: Flags },
+    /// COPY, then take off the copies what the user may not set there. Without UIDPLUS
+    /// nobody knows the copies: messages that carry such flags are not copied.
+    Copy { strip: Flags, uidplus: bool },
     /// Find the UIDs, MOVE, then take off as after COPY.
     Move { from: Place, to: FolderClass, strip: Flags },
+    /// Find the UIDs, then copy and remove them piece by piece.
+    MoveByCopy(MoveByCopy),
     /// Find what is marked, then remove what may be removed of it; then `after`.
     Expunge { place: Place, uidplus: bool, after: Option<StepKind> },
     /// Find what the user has marked, then move it to Trash; then `after`.
@@ -176,7 +203,7 @@ pub(super) enum Plan {
 
 /// Longest set in an upstream command line, in octets: servers refuse lines over 8 KiB
 /// (measured on Dovecot), and the rest of the command needs room.
-const MAX_SET_OCTETS: usize = 7_000;
+pub(super) const MAX_SET_OCTETS: usize = 7_000;
 
 impl Plan {
     pub(super) fn of(effective: &Effective, action: &Action) -> Self {
@@ -203,9 +230,16 @@ impl Plan {
             Action::Append { class, flags } => {
                 one(StepKind::Append { flags: permitted(effective, Place::of(*class), flags) })
             }
-            Action::Copy { to, .. } => Self::Copy { strip: not_permitted(effective, *to) },
-            Action::Move { from, to } => {
-                Self::Move { from: *from, to: *to, strip: not_permitted(effective, *to) }
+            Action::Copy { to, uidplus, .. } => {
+                Self::Copy { strip: not_permitted(effective, *to), uidplus: *uidplus }
+            }
+            Action::Move { from, to, means } => {
+                let (from, to, strip) = (*from, *to, not_permitted(effective, *to));
+                match means {
+                    Means::Move => Self::Move { from, to, strip },
+                    Means::CopyAndExpunge => Self::MoveByCopy(MoveByCopy::new((from, to), strip)),
+                    Means::Nothing => Self::Steps(VecDeque::new()),
+                }
             }
             Action::Expunge { place, uidplus } => expunge(effective, *place, *uidplus, None),
             Action::Close { place, uidplus } => {
@@ -213,7 +247,10 @@ impl Plan {
             }
             Action::Unselect => one(StepKind::Unselect),
             Action::Delete { .. } => one(StepKind::DeleteFolder),
-            Action::Submit => one(StepKind::Submit),
+            Action::Submit(Answering::Unread) => one(StepKind::Address),
+            Action::Submit(Answering::Known | Answering::New | Answering::Unsure) => {
+                one(StepKind::Submit { on_behalf: effective.send() == SendRight::OnBehalf })
+            }
         }
     }
 
@@ -227,21 +264,24 @@ impl Plan {
                 steps.push_back(StepKind::Flags);
                 self.go_on(Self::Steps(steps), facts)
             }
-            Self::Copy { strip } => {
-                if facts.last == Fact::Start {
-                    return run(StepKind::Copy);
+            Self::Copy { strip, uidplus } => match &facts.last {
+                Fact::Start if !*uidplus && !strip.is_empty() => run(StepKind::FindFlagged(strip.clone())),
+                Fact::Flagged(true) => Next::Refuse(Denial::new(facts.effective, COPYING, Reason::FlagsStay)),
+                Fact::Start | Fact::Flagged(false) => run(StepKind::Copy),
+                Fact::Done | Fact::Numbers(_) | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Copied(_) => {
+                    let strip = std::mem::take(strip);
+                    self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
-                let strip = std::mem::take(strip);
-                self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
-            }
+            },
             Self::Move { from, to, strip } => match &facts.last {
                 Fact::Numbers(numbers) => move_these(facts, (*from, *to), numbers),
                 Fact::Start => run(StepKind::Uids),
-                Fact::Done | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Copied(_) => {
+                Fact::Done | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Flagged(_) | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
-                    self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
+                    self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
             },
+            Self::MoveByCopy(plan) => plan.next(facts),
             Self::Expunge { place, uidplus, after } => {
                 let Fact::Deleted(found) = &facts.last else { return run(StepKind::FindDeleted) };
                 let steps = removals(facts, *place, found, *uidplus);
@@ -276,6 +316,7 @@ impl Plan {
             Self::Copy { .. } => true,
             Self::SplitStore { .. }
             | Self::Move { .. }
+            | Self::MoveByCopy(_)
             | Self::Expunge { .. }
             | Self::Removing { .. }
             | Self::Discard { .. }
@@ -290,7 +331,7 @@ impl Plan {
     }
 }
 
-fn run(kind: StepKind) -> Next {
+pub(super) fn run(kind: StepKind) -> Next {
     Next::Run(Step { kind })
 }
 
@@ -411,34 +452,6 @@ fn split(
     steps
 }
 
-fn move_these(facts: &Facts<'_>, (from, to): (Place, FolderClass), numbers: &[(u32, u32)]) -> Next {
-    let uids: UidSet = numbers.iter().map(|(_, uid)| *uid).collect();
-    if uids.is_empty() {
-        return Next::Done;
-    }
-    let exact = facts.effective.only_own(from.class);
-    let all_own = uids.minus(facts.own).is_empty();
-    if exact && (!all_own || uids.to_string().len() > MAX_SET_OCTETS) {
-        return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::NotOwn));
-    }
-    if !facts.effective.rights_on(to).has(Rights::INSERT) {
-        return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::Withdrawn));
-    }
-    if to == FolderClass::Trash && facts.effective.may_discard(from) {
-        return run(StepKind::Move { uids, exact: true, discards: true });
-    }
-    let step = StepKind::Move { uids, exact, discards: false };
-    still_allowed(facts, from, Rights::DELETED | Rights::EXPUNGE, step)
-}
-
-fn strip_copies(last: &Fact, strip: Flags) -> VecDeque<StepKind> {
-    let Fact::Copied(Some(uids)) = last else { return VecDeque::new() };
-    if strip.is_empty() {
-        return VecDeque::new();
-    }
-    lines(uids).into_iter().map(|uids| StepKind::Strip { uids, flags: strip.clone() }).collect()
-}
-
 fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<StepKind>) -> Plan {
     if rights_in(effective, place).has(Rights::EXPUNGE) {
         return Plan::Expunge { place, uidplus, after };
@@ -488,11 +501,11 @@ fn still_allowed(facts: &Facts<'_>, place: Place, needed: Rights, kind: StepKind
     Next::Refuse(Denial::new(facts.effective, REMOVING, Reason::Withdrawn))
 }
 
-const MOVING: &str = "moving these messages";
+const COPYING: &str = "copying these messages";
 const REMOVING: &str = "removing messages";
 
 /// Cuts a set into pieces that fit a command line.
-fn lines(set: &UidSet) -> VecDeque<UidSet> {
+pub(super) fn lines(set: &UidSet) -> VecDeque<UidSet> {
     let mut out = VecDeque::new();
     let (mut line, mut octets) = (UidSet::new(), 0);
     for (a, b) in set.ranges() {

@@ -25,6 +25,7 @@ mod options;
 mod record;
 mod schema;
 mod sealed;
+mod sent;
 mod snapshot;
 mod tables;
 mod writer;
@@ -41,6 +42,7 @@ pub use record::{
     User,
 };
 pub use sealed::{KEY_LEN, Purpose, Sealed, Sealer};
+pub use sent::{Exceeded, Sent};
 pub use snapshot::{AddressHolder, LookupError, Snapshot};
 
 use std::path::Path;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::StoreError;
 use super::marks::{Marks, MarksOf};
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
+use super::sent::Sent;
 use super::tables::Tables;
 use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
 use crate::types::{
@@ -190,10 +191,11 @@ impl Snapshot {
         Effective::union(
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
-            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?))),
+            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?.sending(grant.send)))),
             mailbox.rules(),
             good_until,
         )
+        .map(|effective| effective.answering_only(mailbox.options.reply_only))
     }
 
     /// [`Mailbox::class_of`]; Hidden if the mailbox is gone.
@@ -210,6 +212,11 @@ impl Snapshot {
     pub fn marks(&self, of: &MarksOf) -> Option<&Arc<Marks>> {
         let marks = self.tables.marks.get(&(of.user, (of.mailbox, of.folder.clone())))?;
         (marks.validity() == of.validity).then_some(marks)
+    }
+
+    /// What the user has sent as the mailbox of late.
+    pub fn sent(&self, user: UserId, mailbox: MailboxId) -> Arc<Sent> {
+        self.tables.sent.get(&(user, mailbox)).cloned().unwrap_or_default()
     }
 
     /// The user's own drafts in a folder, by the list of docs/rights.md, "Own drafts".

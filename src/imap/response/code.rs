@@ -84,7 +84,9 @@ impl Copies {
         let mut copies = UidSet::new();
         for run in &self.0 {
             let these = UidSet::range(run.from, run.from + run.last).intersect(messages);
-            these.ranges().for_each(|(a, b)| copies.insert_range(run.to + (a - run.from), run.to + (b - run.from)));
+            these
+                .ranges()
+                .for_each(|(a, b)| copies.insert_range(run.to + (a - run.from), run.to + (b - run.from)));
         }
         copies
     }

@@ -15,6 +15,7 @@ use crate::imap::response::{self, Code, Condition, Copies, Response};
 use crate::imap::scan::{Event, Numbers};
 use crate::imap::writer::Outgoing;
 use crate::net::Wire;
+use crate::policy::Copied;
 use crate::telemetry::{Counter, Counters};
 use crate::types::{UidSet, UidValidity};
 use crate::upstream::Connection;
@@ -59,6 +60,8 @@ pub(super) struct Found {
     pub(super) read: UidSet,
     /// Of the UIDs found, those that are in Trash already.
     pub(super) copied_before: UidSet,
+    /// All of COPYUID.
+    pub(super) copied: Option<Copied>,
     /// UIDVALIDITY, at SELECT.
     pub(super) validity: Option<UidValidity>,
     /// SELECT told which flags are permanent.

@@ -7,6 +7,7 @@ use super::watch::Watch;
 use crate::imap::command::Tag;
 use crate::imap::filter::{self, Window};
 use crate::imap::response::{self, Code, Copies, Response, Status};
+use crate::policy::Copied;
 use crate::types::{Flag, UidSet, UidValidity};
 
 /// Reads lines: keeps our idea of the folder in step, and tells the client what it may know.
@@ -23,15 +24,22 @@ pub(super) struct Read {
     stop: Option<Stop>,
     stored: Option<(UidValidity, UidSet)>,
     copies: Option<Copies>,
+    copied: Option<Copied>,
     validity: Option<UidValidity>,
     permanent: bool,
     pub(super) dropped: bool,
 }
 
 impl Read {
+    fn note_copies(&mut self, validity: UidValidity, from: &UidSet, to: &UidSet) {
+        self.stored = Some((validity, to.clone()));
+        self.copied = Some(Copied { validity, from: from.clone(), to: to.clone() });
+    }
+
     pub(super) fn tell(self, found: &mut Found) -> Did {
         found.stored = self.stored.or(found.stored.take());
         found.copies = self.copies.or(found.copies.take());
+        found.copied = self.copied.or(found.copied.take());
         found.validity = self.validity.or(found.validity);
         found.permanent |= self.permanent;
         self.stop.map_or(Did::Go, Did::Stop)
@@ -75,8 +83,8 @@ impl Lines<'_> {
                 read.stored = Some((*validity, uids.clone()));
                 self.manner.tells_uids.then(|| format!("APPENDUID {} {uids}", validity.0))
             }
-            Some(Code::CopyUid { validity, to, pairs, .. }) => {
-                read.stored = Some((*validity, to.clone()));
+            Some(Code::CopyUid { validity, from, to, pairs }) => {
+                read.note_copies(*validity, from, to);
                 read.copies = pairs.copies();
                 let text = |set: &[u8]| String::from_utf8_lossy(set).into_owned();
                 let copied = || format!("COPYUID {} {} {}", validity.0, text(pairs.from), text(pairs.to));
@@ -120,8 +128,8 @@ impl Lines<'_> {
         let mut read = Read::default();
         if let Response::Status(status) = response {
             match &status.code {
-                Some(Code::CopyUid { validity, to, pairs, .. }) => {
-                    read.stored = Some((*validity, to.clone()));
+                Some(Code::CopyUid { validity, from, to, pairs }) => {
+                    read.note_copies(*validity, from, to);
                     read.copies = pairs.copies();
                 }
                 Some(Code::UidValidity(validity)) => read.validity = Some(*validity),

@@ -299,7 +299,13 @@ impl Session {
 
     /// After a step: the user's flags follow the messages. Also what was read by a FETCH that
     /// did not come to its end.
-    pub(super) async fn keep_marks(&mut self, step: &Step, command: &Command, found: &Found, carried_out: bool) {
+    pub(super) async fn keep_marks(
+        &mut self,
+        step: &Step,
+        command: &Command,
+        found: &Found,
+        carried_out: bool,
+    ) {
         let here = self.changes_here(step, command, found, carried_out);
         if !here.is_empty() {
             self.mark_here(here).await;
@@ -345,12 +351,7 @@ impl Session {
     }
 
     /// Which of the messages that a step has put into another folder the user has read.
-    fn seen_there(
-        &mut self,
-        step: &Step,
-        command: &Command,
-        found: &Found,
-    ) -> Option<(UidValidity, UidSet)> {
+    fn seen_there(&mut self, step: &Step, command: &Command, found: &Found) -> Option<(UidValidity, UidSet)> {
         let (validity, uids) = found.stored.as_ref()?;
         if let (StepKind::Append { .. }, Command::Append(append)) = (step.kind(), command) {
             return append.flags.has(SystemFlag::Seen).then(|| (*validity, uids.clone()));
@@ -367,7 +368,11 @@ impl Session {
         marked
     }
 
-    async fn store_marks(&self, (folder, validity): (FolderName, UidValidity), changes: Vec<Marking>) -> bool {
+    async fn store_marks(
+        &self,
+        (folder, validity): (FolderName, UidValidity),
+        changes: Vec<Marking>,
+    ) -> bool {
         let effective = self.watch.effective();
         let of = MarksOf { user: effective.user, mailbox: effective.mailbox, folder, validity };
         let marked = self.services.store.mark(of, changes).await;

@@ -61,7 +61,10 @@ impl Recorder {
             crate::policy::Reason::Right(_) => "right",
             crate::policy::Reason::ReadOnly => "read-only",
             crate::policy::Reason::NotOwn => "not own",
+            crate::policy::Reason::NoMeans | crate::policy::Reason::Unconfirmed => "host",
+            crate::policy::Reason::FlagsStay => "flags",
             crate::policy::Reason::Send => "send",
+            crate::policy::Reason::NotAnAnswer => "no answer",
             crate::policy::Reason::Withdrawn => "withdrawn",
         };
         let (user, mailbox) = (effective.user, effective.mailbox);
@@ -160,8 +163,10 @@ pub(super) fn act(
         | StepKind::Uids
         | StepKind::Flags
         | StepKind::FindDeleted
+        | StepKind::FindFlagged(_)
         | StepKind::Unselect
-        | StepKind::Submit => return None,
+        | StepKind::Address
+        | StepKind::Submit { .. } => return None,
         StepKind::Store { mode, flags, .. } => {
             let sign = match mode {
                 StoreMode::Add => "+",
@@ -173,13 +178,16 @@ pub(super) fn act(
         StepKind::Remove(uids) | StepKind::RemoveAll(uids) => ("e", Some(uids.clone()), None),
         StepKind::Append { flags } => ("i", None, Some(flags.to_string())),
         StepKind::Copy => ("i", asked(step, command, named), None),
+        StepKind::CopyThese(uids) => ("i", Some(uids.clone()), None),
         // Not a right of the role's: the mailbox's option gives it.
         StepKind::Move { uids, discards: true, .. } | StepKind::Discard(uids) => {
             ("trash", Some(uids.clone()), None)
         }
+        StepKind::RemoveCopied(uids) => {
+            (if matches!(command, Command::Move { .. }) { "te" } else { "trash" }, Some(uids.clone()), None)
+        }
         StepKind::Move { uids, discards: false, .. } => ("tei", Some(uids.clone()), None),
-        StepKind::Condemn(uids) => ("trash", Some(uids.clone()), Some("+FLAGS \\Deleted".to_owned())),
-        StepKind::Strip { uids, flags } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
+        StepKind::Strip { uids, flags, .. } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
         StepKind::DeleteFolder => ("xte", None, None),
     };
     let folder = folder(command).cloned().or_else(|| selected.map(|selected| selected.name.clone()));
