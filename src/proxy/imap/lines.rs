@@ -61,6 +61,8 @@ impl Lines<'_> {
             | Response::List(_)
             | Response::Lsub(_)
             | Response::StatusData(_)
+            | Response::Quota(_)
+            | Response::QuotaRoots(_)
             | Response::Vanished { .. }
             | Response::Unknown => self.untagged(&response),
         }
@@ -186,6 +188,8 @@ impl Lines<'_> {
             | Response::List(_)
             | Response::Lsub(_)
             | Response::StatusData(_)
+            | Response::Quota(_)
+            | Response::QuotaRoots(_)
             | Response::Vanished { .. }
             | Response::Unknown => {}
         }

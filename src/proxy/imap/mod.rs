@@ -16,6 +16,7 @@ mod lines;
 mod local;
 mod login;
 mod open;
+mod quota;
 mod reader;
 mod record;
 mod run;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::session::Selected;
 use crate::imap::action::{self, Scene};
+use crate::imap::capability::Capabilities;
 use crate::imap::inventory::{Entry, Inventory};
 use crate::policy::{Effective, FolderClass, Place};
 use crate::store::Snapshot;
@@ -17,6 +18,7 @@ pub(super) struct View<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) selected: Option<&'a Selected>,
     pub(super) uidplus: bool,
+    pub(super) capabilities: &'a Capabilities,
 }
 
 impl View<'_> {
@@ -73,5 +75,9 @@ impl Scene for View<'_> {
 
     fn uidplus(&self) -> bool {
         self.uidplus
+    }
+
+    fn has(&self, capability: &str) -> bool {
+        self.capabilities.has(capability)
     }
 }

@@ -164,6 +164,7 @@ impl Session {
             mailbox: self.mailbox.id,
             inventory: &self.folders.inventory,
             selected: self.selected.as_deref(),
+            capabilities: &self.folders.capabilities,
             uidplus: self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("UIDPLUS")),
         }
     }
@@ -240,6 +241,7 @@ fn names_folders(command: &Command) -> bool {
         | Command::GetAcl(_)
         | Command::SetAcl(_)
         | Command::DeleteAcl(_)
+        | Command::GetQuotaRoot(_)
         | Command::Copy { .. }
         | Command::Move { .. } => true,
         Command::Capability
@@ -256,7 +258,10 @@ fn names_folders(command: &Command) -> bool {
         | Command::Unselect
         | Command::Expunge
         | Command::UidExpunge(_)
+        | Command::GetQuota { .. }
         | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
         | Command::Fetch { .. }
         | Command::Store { .. } => false,
     }
