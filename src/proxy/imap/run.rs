@@ -196,8 +196,12 @@ impl Session {
     }
 
     /// The step's octets, and the tag under which they go.
+    ///
+    /// `None` also if the connection is not to the mailbox by whose rights the step was
+    /// permitted: the last of the places that keep the two together.
     pub(super) fn write(&mut self, step: &Step, command: &Command) -> Option<(Outgoing, Tag)> {
-        let ours = self.lease.as_mut()?.tag();
+        let decided_in = self.watch.mailbox();
+        let ours = self.lease.as_mut().filter(|lease| lease.mailbox() == decided_in)?.tag();
         let (folder, new_folder) = self.folders_of(command);
         let capabilities = self.lease.as_ref()?.capabilities();
         let context = Context {
