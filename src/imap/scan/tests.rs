@@ -174,7 +174,7 @@ const CASES: &[(&[u8], &[&str])] = &[
     (b"* thread (2)(3 (4)(5))\r\n", &["Search(Thread)", "Numbers (2)(3 (4)(5))", "SearchEnd"]),
     (b"* THREAD (2\r\n", &["Search(Thread)", "Numbers (2", "LineEnd"]),
     (b"* THREAD 2)\r\n", &["Search(Thread)", "Numbers ", "Search"]),
-    (b"* THREAD (2))\r\n", &["Search(Thread)", "Numbers (2)", "Search"]),
+    (b"* THREAD (2))\r\n", &["Search(Thread)", "Search"]),
     (b"\r\n", &["Structure"]),
     (b"*OK\r\n", &["Structure"]),
 ];

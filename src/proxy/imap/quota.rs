@@ -23,7 +23,7 @@ impl Session {
             Next::Refuse(denial) => return self.deny(tag, command, &denial).await,
             Next::Done => return Ok(()),
         }
-        let root = self.mailbox.address.to_string();
+        let root = self.watch.effective().address.to_string();
         let inbox = FolderName::inbox();
         let folder = match command {
             Command::GetQuota { root: asked } if *asked != root.as_bytes() => {
@@ -37,7 +37,13 @@ impl Session {
             self.unavailable(tag);
             return Ok(());
         };
-        let (wire, name) = (entry.wire.clone(), entry.name.to_wire());
+        let mailbox = self.watch.effective().mailbox;
+        let separator = self.folders.inventory.separator;
+        let Some(name) = self.realm.client_name(mailbox, &entry.name, separator) else {
+            self.unavailable(tag);
+            return Ok(());
+        };
+        let (wire, name) = (entry.wire.clone(), name.to_wire());
         let asking = self.catalogue.quota(&wire);
         let Some(quotas) = Box::pin(self.watch.unless_lost(Waiting::Upstream, asking)).await? else {
             self.unavailable(tag);
