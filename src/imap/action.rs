@@ -122,10 +122,7 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         Command::Sort { sort, .. } if !sortable(scene, sort) => Ask::Unsupported,
         Command::Thread { thread, .. } if !scene.has(thread.by.capability()) => Ask::Unsupported,
         Command::Sort { .. } | Command::Thread { .. } => Ask::Act(Action::Search(place)),
-        Command::Fetch { fetch, .. } => {
-            let marks_seen = fetch.items.iter().any(super::command::FetchItem::marks_seen);
-            Ask::Act(Action::Fetch { place, marks_seen })
-        }
+        Command::Fetch { fetch, .. } => Ask::Act(Action::Fetch { place, marks_seen: fetch.marks_seen() }),
         Command::Store { store, .. } => Ask::Act(Action::Store {
             place,
             mode: store.mode,

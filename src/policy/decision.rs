@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight};
+use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight, Step};
 use crate::types::{MailboxId, Timestamp};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -48,6 +48,13 @@ impl Permit {
             return Next::Refuse(Denial::new(facts.effective, self.act, Reason::Withdrawn));
         }
         self.plan.next(facts)
+    }
+
+    /// What finds the UIDs of the messages that the act changes, for the record of a command
+    /// that does not name them: it uses nothing of the permit up. `None` if the plan looks for
+    /// them itself, changes none, or would not begin under these rights.
+    pub fn naming(&self, effective: &Effective) -> Option<Step> {
+        self.plan.naming().filter(|_| effective.standing() == self.standing)
     }
 }
 
