@@ -1,7 +1,7 @@
 //! From a client command to an act of policy, without a wildcard arm.
 
 use super::command::{Append, Command, FolderArg, Sort, SortBy, SortKey};
-use crate::policy::{Action, FolderClass, Place};
+use crate::policy::{Action, FolderClass, Means, Place};
 use crate::types::{Flags, FolderName};
 
 /// What the session knows when a command leaves the queue.
@@ -20,6 +20,8 @@ pub trait Scene {
     fn uidplus(&self) -> bool;
     /// Upstream announced this capability.
     fn has(&self, capability: &str) -> bool;
+    /// Upstream has MOVE (RFC 6851).
+    fn has_move(&self) -> bool;
 }
 
 /// The selected folder as an act needs it.
@@ -130,8 +132,10 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
             known: at.known.clone(),
             conditional: store.unchanged_since.is_some(),
         }),
-        Command::Copy { to, .. } => insert(scene, to, |to| Action::Copy { from: place, to }),
-        Command::Move { to, .. } => insert(scene, to, |to| Action::Move { from: place, to }),
+        Command::Copy { to, .. } => insert(scene, to, |to| Action::Copy { from: place, to, uidplus }),
+        Command::Move { to, .. } => {
+            insert(scene, to, |to| Action::Move { from: place, to, means: means(scene) })
+        }
         Command::Capability
         | Command::Noop
         | Command::Logout
@@ -166,6 +170,14 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
 fn sortable(scene: &dyn Scene, sort: &Sort) -> bool {
     let display = |key: &SortKey| matches!(key.by, SortBy::DisplayFrom | SortBy::DisplayTo);
     scene.has("SORT") && (scene.has("SORT=DISPLAY") || !sort.keys.iter().any(display))
+}
+
+fn means(scene: &dyn Scene) -> Means {
+    match (scene.has_move(), scene.uidplus()) {
+        (true, _) => Means::Move,
+        (false, true) => Means::CopyAndExpunge,
+        (false, false) => Means::Nothing,
+    }
 }
 
 fn appending(append: &Append, class: FolderClass) -> Action {

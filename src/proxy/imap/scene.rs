@@ -17,8 +17,8 @@ pub(super) struct View<'a> {
     pub(super) mailbox: MailboxId,
     pub(super) inventory: &'a Inventory,
     pub(super) selected: Option<&'a Selected>,
-    pub(super) uidplus: bool,
-    pub(super) capabilities: &'a Capabilities,
+    /// What the host can do.
+    pub(super) can: &'a Capabilities,
 }
 
 impl View<'_> {
@@ -74,10 +74,14 @@ impl Scene for View<'_> {
     }
 
     fn uidplus(&self) -> bool {
-        self.uidplus
+        self.can.has("UIDPLUS")
+    }
+
+    fn has_move(&self) -> bool {
+        self.can.has("MOVE")
     }
 
     fn has(&self, capability: &str) -> bool {
-        self.capabilities.has(capability)
+        self.can.has(capability)
     }
 }
