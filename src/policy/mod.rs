@@ -27,15 +27,16 @@ mod class;
 mod decision;
 mod effective;
 mod grant;
+mod moving;
 mod plan;
 mod rights;
 mod role;
 
-pub use action::{Action, Place, StoreMode};
+pub use action::{Action, Means, Place, StoreMode};
 pub use class::FolderClass;
 pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
 pub use effective::Effective;
 pub use grant::{Grant, Holder};
-pub use plan::{Fact, Facts, Next, Step, StepKind, Target};
+pub use plan::{Copied, Fact, Facts, Next, Step, StepKind, Target};
 pub use rights::Rights;
 pub use role::{DraftScope, ReadState, Role, RoleName, SendRight};

@@ -101,6 +101,10 @@ impl Session {
     ) -> Result<Result<Done, Denial>, Ended> {
         let mut last = Fact::Start;
         let mut done = Done { condition: Condition::Ok, code: None };
+        let mut named = match self.name_messages(tag, command, &permit).await? {
+            Ok(named) => named,
+            Err(refused) => return Ok(Ok(refused)),
+        };
         loop {
             self.watch.refresh()?;
             let own = self.own_drafts();
@@ -112,7 +116,13 @@ impl Session {
                 Next::Done => return Ok(Ok(done)),
             };
             let mut found = Found::default();
-            let answer = self.recorded_step(tag, command, &step, &mut found).await?;
+            let mut answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
+            if let StepKind::CopyThese(_) = step.kind()
+                && let Some(code) = answer.code.take_if(|code| code.starts_with("COPYUID"))
+            {
+                // Before the EXPUNGEs that follow (RFC 6851 §4.3).
+                reply::untagged(self.client.wire.out(), Outcome::Ok, &code, "Messages have been copied");
+            }
             if !matches!(step.kind(), StepKind::Strip { .. }) {
                 done.condition = answer.condition;
                 done.code = answer.code.or(done.code);
@@ -121,7 +131,30 @@ impl Session {
                 }
             }
             last = self.fact(&step, command, found);
+            if let Fact::Numbers(numbers) = &last {
+                named.clone_from(numbers);
+            }
         }
+    }
+
+    /// Finds (sequence number, UID) of the messages that a command is about to change and does
+    /// not name: the journal must (invariant 12). By number as the command is, so that no EXPUNGE
+    /// comes between (invariant 7). Or upstream's refusal.
+    async fn name_messages(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        permit: &Permit,
+    ) -> Result<Result<Vec<(u32, u32)>, Done>, Ended> {
+        self.watch.refresh()?;
+        let naming = permit.naming(self.watch.effective());
+        let Some(step) = naming.filter(|_| changes_unnamed(command)) else { return Ok(Ok(Vec::new())) };
+        let mut found = Found::default();
+        let answer = self.step(tag, command, &step, &mut found).await?;
+        Ok(match answer.is_ok() {
+            true => Ok(self.asked(command, found.numbers)),
+            false => Err(Done { condition: answer.condition, code: answer.code }),
+        })
     }
 
     /// One step between its intent and its outcome in the journal (invariant 12).
@@ -129,11 +162,11 @@ impl Session {
         &mut self,
         tag: &Tag,
         command: &Command,
-        step: &Step,
+        (step, named): (&Step, &[(u32, u32)]),
         found: &mut Found,
     ) -> Result<Answer, Ended> {
         let effective = self.watch.effective().clone();
-        let act = super::record::act(step, command, self.selected.as_deref());
+        let act = super::record::act(step, command, self.selected.as_deref(), named);
         let intent = match &act {
             Some(act) if step.removes() => {
                 Some(Box::pin(self.recorder.intent(&effective, act.clone())).await?)
@@ -142,6 +175,7 @@ impl Session {
         };
         let taken = match step.kind() {
             StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
+            StepKind::RemoveCopied(_) => Box::pin(self.remove_copied(tag, command, step, found)).await,
             _ => self.step(tag, command, step, found).await,
         };
         let outcome = super::record::outcome(&taken, found);
@@ -168,13 +202,44 @@ impl Session {
             tracing::error!(?step, "a permitted step cannot be written");
             return Ok(Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) });
         };
+        self.send_step((tag, command), step, (&outgoing, &ours), found).await
+    }
+
+    /// Marks messages that have been copied, then removes exactly those.
+    async fn remove_copied(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        step: &Step,
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
+        let ours = self.lease.as_mut().and_then(|lease| Tag::parse(lease.tag().as_bytes()));
+        let mark = ours.and_then(|ours| Some((writer::mark_copied(step, command, ours.as_str())?, ours)));
+        let Some((outgoing, ours)) = mark else { return Err(Ended::UpstreamGone) };
+        let marked = self.send_step((tag, command), step, (&outgoing, &ours), found).await?;
+        if !marked.is_ok() {
+            return Ok(marked);
+        }
+        self.step(tag, command, step, found).await
+    }
+
+    /// Sends what a step became and reads its answer, to the end if it changes something.
+    async fn send_step(
+        &mut self,
+        (tag, command): (&Tag, &Command),
+        step: &Step,
+        (outgoing, ours): (&Outgoing, &Tag),
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
         let manner = self.manner(step, command);
-        let changes = super::record::act(step, command, self.selected.as_deref()).is_some();
-        match self.exchange(tag, manner, (&outgoing, &ours), found).await {
+        let changes = super::record::act(step, command, self.selected.as_deref(), &[]).is_some();
+        // Nobody waits for the rest of a message that nobody reads.
+        let changes = changes && !matches!(step.kind(), StepKind::Fetch { .. });
+        match self.exchange(tag, manner, (outgoing, ours), found).await {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
             Err(ended) if changes && found.sent && !ended.is_fault_of_upstream() => {
-                Err(Box::pin(self.read_to_its_end(ended, &ours, found)).await)
+                Err(Box::pin(self.read_to_its_end(ended, ours, found)).await)
             }
             answer => answer,
         }
@@ -250,7 +315,9 @@ impl Session {
         let show = match step.kind() {
             _ if matches!(command, Command::Close) => Show::Nothing,
             StepKind::Unselect => Show::Nothing,
-            StepKind::Uids | StepKind::FindDeleted => Show::Changes,
+            StepKind::Uids | StepKind::FindDeleted | StepKind::FindFlagged(_) | StepKind::RemoveCopied(_) => {
+                Show::Changes
+            }
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
@@ -260,6 +327,7 @@ impl Session {
             | StepKind::RemoveAll(_)
             | StepKind::Append { .. }
             | StepKind::Copy
+            | StepKind::CopyThese(_)
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
@@ -267,7 +335,9 @@ impl Session {
         };
         let no_expunge = match command {
             Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
-            Command::Copy { .. } | Command::Move { .. } => !by_uid && *step.kind() == StepKind::Uids,
+            Command::Copy { .. } | Command::Move { .. } => {
+                !by_uid && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
+            }
             _ => false,
         };
         let renames = match (step.kind(), command) {
@@ -296,7 +366,8 @@ impl Session {
         match step.kind() {
             StepKind::Uids => Fact::Numbers(self.asked(command, found.numbers)),
             StepKind::FindDeleted => Fact::Deleted(found.uids),
-            StepKind::Copy | StepKind::Move { .. } => Fact::Copied(found.stored.map(|(_, uids)| uids)),
+            StepKind::FindFlagged(_) => Fact::Flagged(!found.uids.is_empty()),
+            StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(found.copied),
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
@@ -304,6 +375,7 @@ impl Session {
             | StepKind::Store { .. }
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
+            | StepKind::RemoveCopied(_)
             | StepKind::Append { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
@@ -315,6 +387,7 @@ impl Session {
     /// Those messages that the command names: upstream may tell of others in between.
     fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
         let (Command::Store { store: crate::imap::command::Store { set, .. }, .. }
+        | Command::Fetch { fetch: crate::imap::command::Fetch { set, .. }, .. }
         | Command::Copy { set, .. }
         | Command::Move { set, .. }) = command
         else {
@@ -354,7 +427,7 @@ impl Session {
         let is_drafts = |folder: &FolderName| self.watch.class_of(folder) == FolderClass::Drafts;
         let mut kept = Ok(());
         if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
-            && matches!(step.kind(), StepKind::Append { .. } | StepKind::Copy | StepKind::Move { .. })
+            && puts_messages(step)
             && is_drafts(folder)
         {
             kept = store.own_drafts_add(user, mailbox, folder.clone(), *validity, uids.clone()).await;
@@ -374,7 +447,7 @@ impl Session {
 
     /// STATUS values that others share are out of date.
     fn changed_folders(&self, step: &Step, command: &Command) {
-        if super::record::act(step, command, self.selected.as_deref()).is_none() {
+        if super::record::act(step, command, self.selected.as_deref(), &[]).is_none() {
             return;
         }
         if let Some(selected) = &self.selected {
@@ -426,7 +499,7 @@ impl Session {
                 break;
             }
             let mut found = Found::default();
-            let answer = self.recorded_step(tag, command, &step, &mut found).await?;
+            let answer = self.recorded_step(tag, command, (&step, &[]), &mut found).await?;
             if !answer.is_ok() {
                 break;
             }
@@ -439,9 +512,20 @@ impl Session {
     }
 }
 
+/// Whether the step puts messages into the command's target.
+fn puts_messages(step: &Step) -> bool {
+    matches!(
+        step.kind(),
+        StepKind::Append { .. } | StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. }
+    )
+}
+
 fn step_removes(step: &Step) -> Option<&UidSet> {
     match step.kind() {
-        StepKind::Remove(uids) | StepKind::RemoveAll(uids) | StepKind::Move { uids, .. } => Some(uids),
+        StepKind::Remove(uids)
+        | StepKind::RemoveAll(uids)
+        | StepKind::RemoveCopied(uids)
+        | StepKind::Move { uids, .. } => Some(uids),
         StepKind::Carry
         | StepKind::Open { .. }
         | StepKind::Fetch { .. }
@@ -449,8 +533,10 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Flags
         | StepKind::Store { .. }
         | StepKind::FindDeleted
+        | StepKind::FindFlagged(_)
         | StepKind::Append { .. }
         | StepKind::Copy
+        | StepKind::CopyThese(_)
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
@@ -469,6 +555,17 @@ pub(super) fn numbers_by_uid(command: &Command) -> bool {
         Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
         _ => false,
     }
+}
+
+/// Whether the command changes flags or copies, and names messages by sequence number or `*`.
+fn changes_unnamed(command: &Command) -> bool {
+    let (uid, set) = match command {
+        Command::Store { uid, store } => (uid, &store.set),
+        Command::Copy { uid, set, .. } => (uid, set),
+        Command::Fetch { uid, fetch } if fetch.marks_seen() => (uid, &fetch.set),
+        _ => return false,
+    };
+    !uid || set.has_last()
 }
 
 /// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
