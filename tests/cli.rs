@@ -130,7 +130,7 @@ fn a_persons_own_mail_is_set_shown_and_taken_away() {
     // A stored password is tried first: nobody is behind this port.
     let closed = ["bob", "--imap", "127.0.0.1:1", "--imap-security", "plaintext", "--password-stdin"];
     desk.bad(&own(&closed), 69, "127.0.0.1:1");
-    desk.bad(&own(&["bob"]), 64, "--imap");
+    desk.bad(&own(&["bob"]), 64, "--none");
     desk.bad(&own(&["carol", "--none"]), 65, "carol");
     desk.good(&own(&[ALICE, "--none"]));
     assert!(!desk.good(&["export"]).contains("imap.example.org"));
