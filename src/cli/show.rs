@@ -108,7 +108,10 @@ fn grants(rows: &[GrantRow]) -> String {
         vec![
             grant.holder.clone(),
             grant.mailbox.clone(),
-            grant.role.clone(),
+            match grant.send {
+                Some(send) => format!("{}, send {}", grant.role, send.as_str()),
+                None => grant.role.clone(),
+            },
             grant.state.clone(),
             when(grant.from),
             when(grant.until),

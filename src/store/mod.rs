@@ -24,6 +24,7 @@ mod personal;
 mod record;
 mod schema;
 mod sealed;
+mod sent;
 mod snapshot;
 mod tables;
 mod writer;
@@ -40,6 +41,7 @@ pub use record::{
     User,
 };
 pub use sealed::{KEY_LEN, Purpose, Sealed, Sealer};
+pub use sent::{Exceeded, Sent};
 pub use snapshot::{AddressHolder, LookupError, Snapshot};
 
 use std::path::Path;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
+use super::sent::Sent;
 use super::tables::Tables;
 use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
 use crate::types::{
@@ -192,10 +193,11 @@ impl Snapshot {
         Effective::union(
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
-            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?))),
+            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?.sending(grant.send)))),
             (mailbox.options.read_state, mailbox.hides()),
             good_until,
         )
+        .map(|effective| effective.answering_only(mailbox.options.reply_only))
     }
 
     /// In their own account people may do everything; where they have none, they see an INBOX.
@@ -216,6 +218,11 @@ impl Snapshot {
     /// What the user said about subscriptions in the mailbox; nothing at first.
     pub fn subscriptions(&self, user: UserId, mailbox: MailboxId) -> Arc<Subscriptions> {
         self.tables.subscriptions.get(&(user, mailbox)).cloned().unwrap_or_default()
+    }
+
+    /// What the user has sent as the mailbox of late.
+    pub fn sent(&self, user: UserId, mailbox: MailboxId) -> Arc<Sent> {
+        self.tables.sent.get(&(user, mailbox)).cloned().unwrap_or_default()
     }
 
     /// The user's own drafts in a folder, by the list of docs/rights.md, "Own drafts".

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::personal::Personal;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::sealed::{Purpose, Sealed};
+use super::sent::Sent;
 use crate::policy::Grant;
 use crate::types::{GrantId, GroupId, MailboxId, UserId};
 
@@ -27,6 +28,7 @@ pub(super) struct Tables {
     pub credentials: Table<Sealed>,
     pub subscriptions: Table<Subscriptions>,
     pub drafts: Table<OwnDrafts>,
+    pub sent: Table<Sent>,
     pub ids: Table<LastIds>,
 }
 
@@ -102,6 +104,7 @@ record!(Personal, "personal", UserId, personals);
 record!(Sealed, "credential", (MailboxId, Purpose), credentials);
 record!(Subscriptions, "subscriptions", (UserId, MailboxId), subscriptions);
 record!(OwnDrafts, "drafts", (UserId, MailboxId), drafts);
+record!(Sent, "sent", (UserId, MailboxId), sent);
 record!(LastIds, "ids", (), ids);
 
 macro_rules! id_key {
@@ -165,6 +168,7 @@ impl Tables {
             Sealed::KIND => self.load_as::<Sealed>(key, value),
             Subscriptions::KIND => self.load_as::<Subscriptions>(key, value),
             OwnDrafts::KIND => self.load_as::<OwnDrafts>(key, value),
+            Sent::KIND => self.load_as::<Sent>(key, value),
             LastIds::KIND => self.load_as::<LastIds>(key, value),
             _ => Err("unknown kind of record".into()),
         };
@@ -196,6 +200,7 @@ impl Tables {
         dump::<Grant>(self, &mut rows);
         dump::<Subscriptions>(self, &mut rows);
         dump::<OwnDrafts>(self, &mut rows);
+        dump::<Sent>(self, &mut rows);
         rows
     }
 
