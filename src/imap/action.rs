@@ -1,6 +1,6 @@
 //! From a client command to an act of policy, without a wildcard arm.
 
-use super::command::{Append, Command, FolderArg};
+use super::command::{Append, Command, FolderArg, Sort, SortBy, SortKey};
 use super::overlay;
 use crate::policy::{Action, FolderClass, Means, Place};
 use crate::types::{Flags, FolderName};
@@ -19,6 +19,8 @@ pub trait Scene {
     fn classes_below(&self, folder: &FolderName) -> Vec<FolderClass>;
     /// Upstream has UIDPLUS (RFC 4315).
     fn uidplus(&self) -> bool;
+    /// Upstream announced this capability.
+    fn has(&self, capability: &str) -> bool;
     /// Upstream has MOVE (RFC 6851).
     fn has_move(&self) -> bool;
 }
@@ -74,6 +76,15 @@ pub fn ask(command: &Command, scene: &dyn Scene) -> Ask {
         Command::Examine(open) => {
             on(scene, &open.folder, |class| Action::Open(Place { class, read_only: true }))
         }
+        // The usage is the whole mailbox's: whoever reads its INBOX may know it.
+        Command::GetQuota { .. } => match scene.has("QUOTA") {
+            true => on(scene, &Ok(FolderName::inbox()), Action::Status),
+            false => Ask::Unsupported,
+        },
+        Command::GetQuotaRoot(folder) => match scene.has("QUOTA") {
+            true => on(scene, folder, Action::Status),
+            false => Ask::Unsupported,
+        },
         Command::Status { folder, .. } => on(scene, folder, Action::Status),
         Command::Create { folder, .. } => create(scene, folder),
         Command::Delete(folder) => delete(scene, folder),
@@ -88,6 +99,8 @@ pub fn ask(command: &Command, scene: &dyn Scene) -> Ask {
         | Command::Expunge
         | Command::UidExpunge(_)
         | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
         | Command::Fetch { .. }
         | Command::Store { .. }
         | Command::Copy { .. }
@@ -110,6 +123,14 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
         Command::Search { search, .. } => {
             Ask::Act(Action::Search { place, asked: overlay::asks_about(&search.keys) })
+        }
+        Command::Sort { sort, .. } if !sortable(scene, sort) => Ask::Unsupported,
+        Command::Thread { thread, .. } if !scene.has(thread.by.capability()) => Ask::Unsupported,
+        Command::Sort { sort, .. } => {
+            Ask::Act(Action::Search { place, asked: overlay::asks_about(&sort.search.keys) })
+        }
+        Command::Thread { thread, .. } => {
+            Ask::Act(Action::Search { place, asked: overlay::asks_about(&thread.search.keys) })
         }
         Command::Fetch { fetch, .. } => Ask::Act(Action::Fetch { place, marks_seen: fetch.marks_seen() }),
         Command::Store { store, .. } => Ask::Act(Action::Store {
@@ -148,8 +169,16 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         | Command::ListRights { .. }
         | Command::GetAcl(_)
         | Command::SetAcl(_)
-        | Command::DeleteAcl(_) => Ask::WrongState,
+        | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_) => Ask::WrongState,
     }
+}
+
+/// Whether upstream has every key; the display keys are an extension of their own.
+fn sortable(scene: &dyn Scene, sort: &Sort) -> bool {
+    let display = |key: &SortKey| matches!(key.by, SortBy::DisplayFrom | SortBy::DisplayTo);
+    scene.has("SORT") && (scene.has("SORT=DISPLAY") || !sort.keys.iter().any(display))
 }
 
 fn means(scene: &dyn Scene) -> Means {

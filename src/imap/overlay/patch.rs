@@ -75,7 +75,7 @@ impl Patcher {
             | Event::Dropped
             | Event::More
             | Event::Line(_)
-            | Event::Search
+            | Event::Search(_)
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)

@@ -71,6 +71,8 @@ impl Lines<'_> {
             | Response::List(_)
             | Response::Lsub(_)
             | Response::StatusData(_)
+            | Response::Quota(_)
+            | Response::QuotaRoots(_)
             | Response::Vanished { .. }
             | Response::Unknown => self.untagged(&response),
         }
@@ -205,6 +207,8 @@ impl Lines<'_> {
             | Response::List(_)
             | Response::Lsub(_)
             | Response::StatusData(_)
+            | Response::Quota(_)
+            | Response::QuotaRoots(_)
             | Response::Vanished { .. }
             | Response::Unknown => {}
         }

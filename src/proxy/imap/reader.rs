@@ -7,7 +7,7 @@ use super::session::Selected;
 use crate::imap::command::Tag;
 use crate::imap::filter::{FetchView, FetchWriter, SearchWriter};
 use crate::imap::overlay::Patcher;
-use crate::imap::scan::{Event, Numbers};
+use crate::imap::scan::{Event, Listing, Numbers};
 use crate::types::UidSet;
 
 /// Makes client data of FETCH and SEARCH answers, or facts for us.
@@ -41,7 +41,12 @@ impl<'a> Reader<'a> {
             fetch,
             patcher: Patcher::default(),
             read: UidSet::new(),
-            search: SearchWriter::new(ours, client, manner.condstore),
+            search: SearchWriter::new(
+                ours,
+                client,
+                manner.searches.unwrap_or(Listing::Search),
+                manner.condstore,
+            ),
             number: 0,
             uid: None,
             has_flags: false,
@@ -71,7 +76,7 @@ impl<'a> Reader<'a> {
                 tracing::warn!(%fault, "upstream cannot be understood");
                 Err(Ended::UpstreamUnparseable)
             }
-            Event::Search
+            Event::Search(_)
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)
@@ -114,7 +119,7 @@ impl<'a> Reader<'a> {
             Event::Item(_) | Event::Value(_) => return Ok(1),
             Event::More
             | Event::Line(_)
-            | Event::Search
+            | Event::Search(_)
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)
@@ -158,8 +163,8 @@ impl<'a> Reader<'a> {
 
     fn searched(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<u64, Ended> {
         if self.manner.show == Show::Answer {
-            if !self.manner.searches {
-                return Ok(u64::from(matches!(event, Event::Search | Event::Esearch(_))));
+            if self.manner.searches.is_none() {
+                return Ok(u64::from(matches!(event, Event::Search(_) | Event::Esearch(_))));
             }
             return Ok(self.search.event(event, out).map_or(0, |_| 1));
         }
