@@ -227,6 +227,13 @@ pub(super) enum Grant {
         /// Until when (not including it): 2026-12-31 (local midnight), RFC 3339, or +30d
         #[arg(long, value_name = "TIME")]
         until: Option<String>,
+        /// Only these folders, with those below: 'Projects/*'; repeat for more. INBOX is the
+        /// inbox alone
+        #[arg(long, value_name = "PATTERN")]
+        only: Vec<String>,
+        /// Not these folders, with those below: HR; repeat for more
+        #[arg(long, value_name = "PATTERN")]
+        except: Vec<String>,
         /// Why, for those who review grants
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,

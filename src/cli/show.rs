@@ -108,6 +108,7 @@ fn grants(rows: &[GrantRow]) -> String {
             grant.holder.clone(),
             grant.mailbox.clone(),
             grant.role.clone(),
+            or_dash(Some(grant.folders.as_str())),
             grant.state.clone(),
             when(grant.from),
             when(grant.until),
@@ -116,7 +117,7 @@ fn grants(rows: &[GrantRow]) -> String {
         ]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    render(&["HOLDER", "MAILBOX", "ROLE", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
+    render(&["HOLDER", "MAILBOX", "ROLE", "FOLDERS", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
 }
 
 fn explanation(explained: &Explained) -> String {

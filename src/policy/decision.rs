@@ -1,10 +1,11 @@
 //! The question and its three answers.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight};
+use super::{Action, Effective, Fact, Facts, Next, Place, Rights, SendRight, Site};
 use crate::types::Timestamp;
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -30,7 +31,7 @@ pub enum Doubt {
 pub struct Permit {
     plan: Plan,
     /// What it was decided under.
-    standing: Standing,
+    standing: Arc<Standing>,
     /// What was asked, for the sentence if the rights change before it is done.
     act: &'static str,
 }
@@ -41,7 +42,7 @@ impl Permit {
     /// Nothing begins under rights that have changed since the decision: what takes time in
     /// between (a connection, a queue) would otherwise outlive a withdrawn right.
     pub fn next(&mut self, facts: &Facts<'_>) -> Next {
-        if facts.last == Fact::Start && facts.effective.standing() != self.standing {
+        if facts.last == Fact::Start && *facts.effective.standing() != self.standing {
             return Next::Refuse(Denial::new(facts.effective, self.act, Reason::Withdrawn));
         }
         self.plan.next(facts)
@@ -111,15 +112,15 @@ pub fn decide(effective: &Effective, action: &Action, now: Timestamp) -> Decisio
         Some(reason) => Decision::Deny(Denial::new(effective, action.gerund(), reason)),
         None => Decision::Permit(Permit {
             plan: Plan::of(effective, action),
-            standing: effective.standing(),
+            standing: Arc::clone(effective.standing()),
             act: action.gerund(),
         }),
     }
 }
 
 /// The rights held in a place; an EXAMINEd folder keeps those that change nothing.
-pub(super) fn rights_in(effective: &Effective, place: Place) -> Rights {
-    let rights = effective.rights_on(place.class);
+pub(super) fn rights_in(effective: &Effective, place: &Place) -> Rights {
+    let rights = effective.rights_on(place);
     if place.read_only { rights & (Rights::LOOKUP | Rights::READ) } else { rights }
 }
 
@@ -129,36 +130,31 @@ pub(super) fn rights_in(effective: &Effective, place: Place) -> Rights {
 fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
     let lacks =
         |held: Rights, needed: Rights| (!held.has(needed)).then(|| Reason::Right(needed.without(held)));
-    let class = |class: FolderClass, needed| lacks(effective.rights_on(class), needed);
-    let parent = |parent: &Option<FolderClass>| {
-        let held = parent.map_or(effective.rights_on_root(), |class| effective.rights_on(class));
-        lacks(held, Rights::CREATE)
-    };
+    let on = |place: &Place, needed| lacks(effective.rights_on(place), needed);
+    let at = |site: &Site| lacks(effective.rights_at(site), Rights::CREATE);
     match action {
         Action::Open(place) | Action::Poll(place) | Action::Search(place) | Action::Fetch { place, .. } => {
-            class(place.class, Rights::READ)
+            on(place, Rights::READ)
         }
-        Action::Status(folder) => class(*folder, Rights::READ),
+        Action::Status(place) => on(place, Rights::READ),
         Action::Store { place, .. } | Action::Expunge { place, .. } | Action::Close { place, .. } => {
-            class(place.class, Rights::READ)
+            on(place, Rights::READ)
         }
-        Action::Append { class: folder, .. } => class(*folder, Rights::INSERT),
-        Action::Copy { from, to } => class(from.class, Rights::READ).or_else(|| class(*to, Rights::INSERT)),
+        Action::Append { place, .. } => on(place, Rights::INSERT),
+        Action::Copy { from, to } => on(from, Rights::READ).or_else(|| on(to, Rights::INSERT)),
         Action::Move { from, to } => {
             let takes = Rights::READ | Rights::DELETED | Rights::EXPUNGE;
-            class(from.class, takes)
-                .or_else(|| class(*to, Rights::INSERT))
-                .or(from.read_only.then_some(Reason::ReadOnly))
+            on(from, takes).or_else(|| on(to, Rights::INSERT)).or(from.read_only.then_some(Reason::ReadOnly))
         }
         Action::Unselect => None,
-        Action::Create { parent: above } => parent(above),
-        Action::Delete { class: folder, hides_below } => {
+        Action::Create(site) => at(site),
+        Action::Delete { place, hides_below } => {
             let needed = Rights::DELETE | Rights::DELETED | Rights::EXPUNGE;
-            class(*folder, needed).or(hides_below.then_some(Reason::Right(Rights::DELETE)))
+            on(place, needed).or(hides_below.then_some(Reason::Right(Rights::DELETE)))
         }
-        Action::Rename { class: folder, below, parent: above } => class(*folder, Rights::DELETE)
-            .or_else(|| below.iter().find_map(|folder| class(*folder, Rights::DELETE)))
-            .or_else(|| parent(above)),
+        Action::Rename { place, below, to } => on(place, Rights::DELETE)
+            .or_else(|| below.iter().find_map(|place| on(place, Rights::DELETE)))
+            .or_else(|| at(to)),
         Action::Administer => Some(Reason::Right(Rights::ADMINISTER)),
         Action::Submit => (effective.send() == SendRight::None).then_some(Reason::Send),
     }

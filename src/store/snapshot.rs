@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::StoreError;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::tables::Tables;
-use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
+use crate::policy::{Effective, FolderClass, Grant, Ground, Held, Holder, Place, Role, RoleName};
 use crate::types::{
     Address, FolderName, GrantId, GroupId, LoginName, MailboxId, ShortName, Timestamp, UidSet, UidValidity,
     UserId,
@@ -189,15 +189,28 @@ impl Snapshot {
         Effective::union(
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
-            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?))),
-            (mailbox.options.read_state, mailbox.hides()),
+            live.filter_map(|grant| {
+                Some(Held { id: grant.id, role: self.role(&grant.role)?, narrowing: &grant.narrowing })
+            }),
+            Ground {
+                read_state: mailbox.options.read_state,
+                hides: mailbox.hides(),
+                separator: mailbox.separator,
+            },
             good_until,
         )
     }
 
-    /// [`Mailbox::class_of`]; Hidden if the mailbox is gone.
-    pub fn class_of(&self, mailbox: MailboxId, folder: &FolderName) -> FolderClass {
-        self.mailbox(mailbox).map_or(FolderClass::Hidden, |mailbox| mailbox.class_of(folder))
+    /// [`Mailbox::place_of`]; Hidden if the mailbox is gone.
+    pub fn place_of(&self, mailbox: MailboxId, folder: &FolderName) -> Place {
+        let gone = || Place::of(FolderClass::Hidden);
+        self.mailbox(mailbox).map_or_else(gone, |mailbox| mailbox.place_of(folder))
+    }
+
+    /// Whether a grant on the mailbox, live or not, is for some folders only: new folders
+    /// are pinned then, so that it can reach them.
+    pub fn narrows(&self, mailbox: MailboxId) -> bool {
+        self.grants_on(mailbox).any(|grant| !grant.narrowing.is_none())
     }
 
     /// What the user said about subscriptions in the mailbox; nothing at first.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use super::Settings;
 use super::ended::Ended;
 use crate::net::Draining;
-use crate::policy::{Effective, FolderClass, Rights};
+use crate::policy::{Effective, Place, Rights};
 use crate::proxy::clock;
 use crate::store::Store;
 use crate::types::{FolderName, MailboxId, Timestamp, UserId};
@@ -118,9 +118,9 @@ impl Watch {
         std::mem::take(&mut self.changed)
     }
 
-    /// The class of a folder as pinned at this moment.
-    pub(super) fn class_of(&self, folder: &FolderName) -> FolderClass {
-        self.store.snapshot().class_of(self.mailbox, folder)
+    /// A folder as pinned at this moment.
+    pub(super) fn place_of(&self, folder: &FolderName) -> Place {
+        self.store.snapshot().place_of(self.mailbox, folder)
     }
 
     /// Takes in what has changed since the last look.
@@ -145,8 +145,7 @@ impl Watch {
         let snapshot = self.store.snapshot();
         let effective = snapshot.effective(self.user, self.mailbox, now).ok_or(Ended::Revoked)?;
         let lost = self.uses.iter().flatten().any(|(folder, right)| {
-            let class = snapshot.class_of(self.mailbox, folder);
-            !effective.rights_on(class).has(*right)
+            !effective.rights_on(&snapshot.place_of(self.mailbox, folder)).has(*right)
         });
         if lost {
             return Err(Ended::Revoked);
