@@ -10,11 +10,11 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, FolderPattern, Ground, Held, Narrowing, Next,
-    Place, ReadState, Reason, Rights, Role, Site, StepKind, StoreMode, Target, decide,
+    Action, Copied, Decision, Effective, Fact, Facts, FolderClass, FolderPattern, Ground, Held, Means,
+    Narrowing, Next, Place, ReadState, Reason, Rights, Role, Site, StepKind, StoreMode, Target, decide,
 };
 use mandate::types::{
-    Address, Flag, Flags, FolderName, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId,
+    Address, Flag, Flags, FolderName, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -63,7 +63,8 @@ fn a_removing_step_asks_the_rights_of_its_moment() {
     for action in [
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true },
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: false },
-        Action::Move { from: Place::of(FolderClass::Inbox), to: Place::of(FolderClass::Trash) },
+        r#move(Place::of(FolderClass::Inbox), Place::of(FolderClass::Trash), Means::Move),
+        r#move(Place::of(FolderClass::Inbox), Place::of(FolderClass::Trash), Means::CopyAndExpunge),
     ] {
         let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!("{action:?}") };
         let own = UidSet::new();
@@ -202,7 +203,7 @@ fn a_narrowed_grant_makes_folders_within_its_bounds_only() {
         assert!(may(&rename(&["Projects/a/x"], site(Some("Projects"), "Projects/b"))));
         assert!(!may(&rename(&["Other/x"], site(Some("Projects"), "Projects/b"))));
         assert!(!may(&rename(&[], site(None, "Elsewhere"))));
-        let moving = |from: &str, to: &str| Action::Move { from: known(from), to: known(to) };
+        let moving = |from: &str, to: &str| r#move(known(from), known(to), Means::Move);
         assert!(may(&moving("Projects/a", "Projects/b")));
         assert!(!may(&moving("Projects/a", "Other")) && !may(&moving("Other", "Projects/a")));
     });
@@ -218,6 +219,10 @@ fn own_and_all_drafts_are_told_apart_folder_by_folder() {
     let drafts = |name| Place { class: FolderClass::Drafts, ..known(name) };
     assert!(!effective.only_own(&drafts("Drafts")) && effective.only_own(&drafts("Brouillons")));
     assert!(effective.rights_on(&drafts("Brouillons")).has(Rights::EXPUNGE));
+}
+
+fn r#move(from: Place, to: Place, means: Means) -> Action {
+    Action::Move { from, to, means }
 }
 
 /// Every action that concerns a folder of this class, by the table's name for it.
@@ -238,6 +243,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         below: below.into_iter().map(Place::of).collect(),
         to: Site::below(parent),
     };
+    let copy = |from, to, uidplus| Action::Copy { from, to, uidplus };
     use StoreMode::{Add, Remove, Replace};
     vec![
         ("open", Action::Open(place())),
@@ -278,11 +284,15 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
             },
         ),
         ("append", Action::Append { place: place(), flags: flags(&["\\Seen", "\\Deleted", "\\Draft"]) }),
-        ("copy-in", Action::Copy { from: inbox(), to: place() }),
-        ("copy-out", Action::Copy { from: place(), to: other(FolderClass::Drafts) }),
-        ("move-in", Action::Move { from: inbox(), to: place() }),
-        ("move-out", Action::Move { from: place(), to: other(FolderClass::Sent) }),
-        ("move-out-ro", Action::Move { from: read_only(), to: other(FolderClass::Sent) }),
+        ("copy-in", copy(inbox(), place(), true)),
+        ("copy-in-old", copy(inbox(), place(), false)),
+        ("copy-out", copy(place(), other(FolderClass::Drafts), true)),
+        ("move-in", r#move(inbox(), place(), Means::Move)),
+        ("move-in-old", r#move(inbox(), place(), Means::CopyAndExpunge)),
+        ("move-out", r#move(place(), other(FolderClass::Sent), Means::Move)),
+        ("move-out-old", r#move(place(), other(FolderClass::Sent), Means::CopyAndExpunge)),
+        ("move-out-older", r#move(place(), other(FolderClass::Sent), Means::Nothing)),
+        ("move-out-ro", r#move(read_only(), other(FolderClass::Sent), Means::Move)),
         ("expunge", Action::Expunge { place: place(), uidplus: true }),
         ("expunge-old", Action::Expunge { place: place(), uidplus: false }),
         ("expunge-ro", Action::Expunge { place: read_only(), uidplus: true }),
@@ -329,7 +339,12 @@ fn found(step: &StepKind) -> Fact {
     match step {
         StepKind::Uids => Fact::Numbers(vec![(1, 11), (2, 12)]),
         StepKind::FindDeleted => Fact::Deleted(UidSet::range(11, 12)),
-        StepKind::Copy | StepKind::Move { .. } => Fact::Copied(Some(UidSet::range(21, 21))),
+        StepKind::FindFlagged(_) => Fact::Flagged(false),
+        StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(Some(Copied {
+            validity: UidValidity(7),
+            from: UidSet::range(11, 11),
+            to: UidSet::range(21, 21),
+        })),
         _ => Fact::Done,
     }
 }
@@ -365,9 +380,12 @@ fn describe(step: &StepKind) -> String {
         StepKind::Remove(uids) => format!("remove {uids}"),
         StepKind::RemoveAll(uids) => format!("expunge {uids}"),
         StepKind::Append { flags } => format!("append ({flags})"),
+        StepKind::FindFlagged(flags) => format!("find ({flags})"),
         StepKind::Copy => "copy".into(),
+        StepKind::CopyThese(uids) => format!("copy {uids}"),
+        StepKind::RemoveCopied(uids) => format!("mark and remove {uids}"),
         StepKind::Move { uids, exact } => format!("move {uids}{}", if *exact { " exact" } else { "" }),
-        StepKind::Strip { uids, flags } => format!("strip {uids} ({flags})"),
+        StepKind::Strip { uids, flags, .. } => format!("strip {uids} ({flags})"),
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
         StepKind::Submit => "submit".into(),

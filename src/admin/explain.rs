@@ -3,8 +3,8 @@
 use super::grants::{narrowed, state, way};
 use super::{Answer, Case, Explained, Failure, Services, Verdict, names, now};
 use crate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Next, Permit, Place, Site, StepKind, StoreMode,
-    Target, decide,
+    Action, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, Site, StepKind,
+    StoreMode, Target, decide,
 };
 use crate::store::{Mailbox, Snapshot, User};
 use crate::types::{Flags, FolderName, SystemFlag, Timestamp, UidSet};
@@ -18,10 +18,11 @@ struct Sample {
 /// Folders that acts elsewhere come from or lead to.
 struct Landmarks {
     inbox: Place,
+    archive: Place,
     trash: Place,
 }
 
-const SAMPLES: [Sample; 13] = [
+const SAMPLES: [Sample; 14] = [
     Sample { name: "open", action: |place, _| Action::Open(place) },
     Sample { name: "read", action: |place, _| Action::Fetch { place, marks_seen: false } },
     Sample { name: "mark-read", action: |place, _| flag(place, SystemFlag::Seen) },
@@ -29,8 +30,12 @@ const SAMPLES: [Sample; 13] = [
     Sample { name: "mark-deleted", action: |place, _| flag(place, SystemFlag::Deleted) },
     Sample { name: "expunge", action: |place, _| Action::Expunge { place, uidplus: true } },
     Sample { name: "store", action: |place, _| Action::Append { place, flags: Flags::default() } },
-    Sample { name: "copy-here", action: |to, marks| Action::Copy { from: marks.inbox.clone(), to } },
-    Sample { name: "move-to-trash", action: |from, marks| Action::Move { from, to: marks.trash.clone() } },
+    Sample {
+        name: "copy-here",
+        action: |to, marks| Action::Copy { from: marks.inbox.clone(), to, uidplus: true },
+    },
+    Sample { name: "file", action: |from, marks| moving(from, &marks.archive) },
+    Sample { name: "move-to-trash", action: |from, marks| moving(from, &marks.trash) },
     Sample {
         name: "create-below",
         action: |place, _| Action::Create(Site { name: place.known.clone(), parent: Some(place) }),
@@ -48,13 +53,20 @@ const SAMPLES: [Sample; 13] = [
 
 impl Landmarks {
     fn of(mailbox: &Mailbox) -> Self {
-        let trash = mailbox.pins.iter().find(|pin| pin.class == FolderClass::Trash);
-        let none = || Place::of(FolderClass::Trash);
+        let first = |class: FolderClass| {
+            let pin = mailbox.pins.iter().find(|pin| pin.class == class);
+            pin.map_or_else(|| Place::of(class), |pin| mailbox.place_of(&pin.folder))
+        };
         Self {
             inbox: mailbox.place_of(&FolderName::inbox()),
-            trash: trash.map_or_else(none, |pin| mailbox.place_of(&pin.folder)),
+            archive: first(FolderClass::Archive),
+            trash: first(FolderClass::Trash),
         }
     }
+}
+
+fn moving(from: Place, to: &Place) -> Action {
+    Action::Move { from, to: to.clone(), means: Means::Move }
 }
 
 fn flag(place: Place, flag: SystemFlag) -> Action {
@@ -201,7 +213,10 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
         | StepKind::Remove(_)
         | StepKind::RemoveAll(_)
         | StepKind::Append { .. }
+        | StepKind::FindFlagged(_)
         | StepKind::Copy
+        | StepKind::CopyThese(_)
+        | StepKind::RemoveCopied(_)
         | StepKind::Move { .. }
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder

@@ -49,7 +49,7 @@ pub(super) enum Verb {
         /// A folder's name; without it, every class of folder is shown
         folder: Option<String>,
         /// One of: open, read, mark-read, flag, mark-deleted, expunge, store, copy-here,
-        /// move-to-trash, create-below, delete-folder, rename-folder, send; without it, all of them
+        /// file (move to the archive), move-to-trash, create-below, delete-folder, rename-folder, send; without it, all of them
         action: Option<String>,
     },
     /// Print the whole store as JSON lines; credentials stay sealed, passwords hashed

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, Next, Place, Rights, SendRight, Site, Step};
+use super::{Action, Effective, Fact, Facts, Means, Next, Place, Rights, SendRight, Site, Step};
 use crate::types::{MailboxId, Timestamp};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -70,6 +70,12 @@ pub enum Reason {
     NotOwn,
     /// The role sends nothing.
     Send,
+    /// The mail host has nothing to do it with.
+    NoMeans,
+    /// The mail host does not say which messages it has copied: none is removed.
+    Unconfirmed,
+    /// The copies would carry flags that the user may not set there.
+    FlagsStay,
     /// The right was withdrawn while the act was under way.
     Withdrawn,
 }
@@ -92,11 +98,34 @@ impl Denial {
             Reason::NotOwn => {
                 format!("Your role \"{role}\" in {mailbox} allows this with your own drafts only")
             }
+            Reason::NoMeans => {
+                format!("The mail host of {mailbox} cannot do this safely: copy, then delete")
+            }
+            Reason::Unconfirmed => {
+                format!("The mail host of {mailbox} does not confirm the copies: nothing was removed")
+            }
+            Reason::FlagsStay => format!(
+                "Some of these messages are marked in ways that your role \"{role}\" in {mailbox} does not \
+                 allow in that folder"
+            ),
             Reason::Withdrawn => {
                 format!("Your access to {mailbox} has just changed; please try again")
             }
         };
         Self { reason, sentence }
+    }
+
+    /// Whether it is the mail host that stands in the way, not a right.
+    pub fn is_of_host(&self) -> bool {
+        match self.reason {
+            Reason::NoMeans | Reason::Unconfirmed => true,
+            Reason::Right(_)
+            | Reason::ReadOnly
+            | Reason::NotOwn
+            | Reason::FlagsStay
+            | Reason::Send
+            | Reason::Withdrawn => false,
+        }
     }
 
     /// One line for the person: what is refused, by which role, in which mailbox.
@@ -135,6 +164,21 @@ pub(super) fn rights_in(effective: &Effective, place: &Place) -> Rights {
     if place.read_only { rights & (Rights::LOOKUP | Rights::READ) } else { rights }
 }
 
+/// What MOVE needs in the folder that messages leave (RFC 6851 §4.2).
+const TAKES: Rights = Rights::DELETED.and(Rights::EXPUNGE);
+
+/// Whether messages may leave `from` for `to` at this moment.
+pub(super) fn may_leave(effective: &Effective, from: &Place, to: &Place) -> bool {
+    rights_in(effective, from).has(TAKES) || files(effective, from, to)
+}
+
+/// Whether moving from one to the other is filing (`m`): nothing is lost among folders whose
+/// mail is kept.
+fn files(effective: &Effective, from: &Place, to: &Place) -> bool {
+    let keeps = |place: &Place| place.class.keeps() && effective.rights_on(place).has(Rights::FILE);
+    keeps(from) && keeps(to)
+}
+
 /// What the action lacks, if it lacks something that refuses it as a whole.
 ///
 /// STORE, EXPUNGE and CLOSE are never refused: their plans do the permitted part.
@@ -152,10 +196,13 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
             on(place, Rights::READ)
         }
         Action::Append { place, .. } => on(place, Rights::INSERT),
-        Action::Copy { from, to } => on(from, Rights::READ).or_else(|| on(to, Rights::INSERT)),
-        Action::Move { from, to } => {
-            let takes = Rights::READ | Rights::DELETED | Rights::EXPUNGE;
-            on(from, takes).or_else(|| on(to, Rights::INSERT)).or(from.read_only.then_some(Reason::ReadOnly))
+        Action::Copy { from, to, .. } => on(from, Rights::READ).or_else(|| on(to, Rights::INSERT)),
+        Action::Move { from, to, means } => {
+            let takes = if files(effective, from, to) { Rights::READ } else { Rights::READ | TAKES };
+            on(from, takes)
+                .or_else(|| on(to, Rights::INSERT))
+                .or(from.read_only.then_some(Reason::ReadOnly))
+                .or((*means == Means::Nothing).then_some(Reason::NoMeans))
         }
         Action::Unselect => None,
         Action::Create(site) => at(site),
