@@ -10,8 +10,9 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Copied, Decision, Effective, Fact, Facts, FolderClass, FolderPattern, Ground, Held, Means,
-    Narrowing, Next, Place, ReadState, Reason, Rights, Role, Site, StepKind, StoreMode, Target, decide,
+    Action, Answering, Copied, Decision, Effective, Fact, Facts, FolderClass, FolderPattern, Ground, Held,
+    Means, Narrowing, Next, Place, ReadState, Reason, Rights, Role, SendRight, Site, StepKind, StoreMode,
+    Target, decide,
 };
 use mandate::types::{
     Address, Flag, Flags, FolderName, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
@@ -48,12 +49,50 @@ fn the_truth_table_holds() {
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// How somebody may send: role × the grant's own word × what the mailbox lets be sent × what
+/// the message answers, and whether MYRIGHTS shows `p` on the Inbox. From docs/rights.md.
+#[test]
+fn the_table_of_sending_holds() {
+    let text = include_str!("policy/send.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let table: BTreeMap<&str, &str> = lines.map(|line| line.split_once(" : ").expect("an answer")).collect();
+    let (mut wrong, mut cases) = (Vec::new(), 0);
+    for role in Role::built_in() {
+        for send in [None, Some(SendRight::None), Some(SendRight::OnBehalf), Some(SendRight::As)] {
+            for reply_only in [false, true] {
+                let granted = role.sending(send);
+                let effective = effective(&granted, ReadState::Shared).answering_only(reply_only);
+                let post = effective.rights_on(&Place::of(FolderClass::Inbox)).has(Rights::POST);
+                for answering in [Answering::Unread, Answering::Known, Answering::New, Answering::Unsure] {
+                    let mailbox = if reply_only { "answers" } else { "anything" };
+                    let send = send.map_or("-", SendRight::as_str);
+                    let case = format!("{} {send} {mailbox} {answering:?}", role.name).to_lowercase();
+                    let said = format!(
+                        "{}{}",
+                        answer(&effective, &Action::Submit(answering)),
+                        if post { ", p" } else { "" }
+                    );
+                    cases += 1;
+                    if table.get(case.as_str()) != Some(&said.as_str()) {
+                        wrong.push(format!("{case} : {said}   (table: {:?})", table.get(case.as_str())));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(table.len(), cases, "each case once");
+}
+
 #[test]
 fn rights_that_ended_are_undecided() {
     let mut effective = effective(&Role::manager(), ReadState::Shared);
     effective.good_until = Some(NOW);
-    assert!(matches!(decide(&effective, &Action::Submit, NOW), Decision::Undecided(_)));
-    assert!(matches!(decide(&effective, &Action::Submit, NOW.plus_millis(-1)), Decision::Permit(_)));
+    assert!(matches!(decide(&effective, &Action::Submit(Answering::New), NOW), Decision::Undecided(_)));
+    assert!(matches!(
+        decide(&effective, &Action::Submit(Answering::New), NOW.plus_millis(-1)),
+        Decision::Permit(_)
+    ));
 }
 
 #[test]
@@ -157,8 +196,10 @@ fn narrowing(only: &[&str], except: &[&str]) -> Narrowing {
 fn narrowed(check: impl FnOnce(&Effective)) {
     let (reader, manager) = (Role::reader(), Role::manager());
     let narrowing = narrowing(&["Projects"], &["Projects/secret"]);
-    let grants =
-        [Held::whole(GrantId(1), &reader), Held { id: GrantId(2), role: &manager, narrowing: &narrowing }];
+    let grants = [
+        Held::whole(GrantId(1), &reader),
+        Held { narrowing: &narrowing, ..Held::whole(GrantId(2), &manager) },
+    ];
     check(&union(grants.into_iter(), ReadState::Shared).unwrap());
 }
 
@@ -174,7 +215,7 @@ fn the_union_is_taken_folder_by_folder() {
     });
     let manager = Role::manager();
     let narrowing = narrowing(&[], &["HR"]);
-    let alone = [Held { id: GrantId(1), role: &manager, narrowing: &narrowing }];
+    let alone = [Held { narrowing: &narrowing, ..Held::whole(GrantId(1), &manager) }];
     let effective = union(alone.into_iter(), ReadState::Shared).unwrap();
     assert!(effective.sees(&known("Projects")) && !effective.sees(&known("HR/Pay")));
     // Nobody has said what it is: a narrowed grant does not reach it, whatever its name.
@@ -213,8 +254,10 @@ fn a_narrowed_grant_makes_folders_within_its_bounds_only() {
 fn own_and_all_drafts_are_told_apart_folder_by_folder() {
     let (responder, manager) = (Role::responder(), Role::manager());
     let narrowing = narrowing(&["Drafts"], &[]);
-    let grants =
-        [Held::whole(GrantId(1), &responder), Held { id: GrantId(2), role: &manager, narrowing: &narrowing }];
+    let grants = [
+        Held::whole(GrantId(1), &responder),
+        Held { narrowing: &narrowing, ..Held::whole(GrantId(2), &manager) },
+    ];
     let effective = union(grants.into_iter(), ReadState::Shared).unwrap();
     let drafts = |name| Place { class: FolderClass::Drafts, ..known(name) };
     assert!(!effective.only_own(&drafts("Drafts")) && effective.only_own(&drafts("Brouillons")));
@@ -306,7 +349,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("rename-with-sent", rename(vec![FolderClass::Sent], None)),
         ("rename-into-trash", rename(vec![], Some(FolderClass::Trash))),
         ("administer", Action::Administer),
-        ("submit", Action::Submit),
+        ("submit", Action::Submit(Answering::New)),
     ]
 }
 
@@ -388,7 +431,8 @@ fn describe(step: &StepKind) -> String {
         StepKind::Strip { uids, flags, .. } => format!("strip {uids} ({flags})"),
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
-        StepKind::Submit => "submit".into(),
+        StepKind::Address => "address".into(),
+        StepKind::Submit { on_behalf } => if *on_behalf { "submit on behalf" } else { "submit" }.into(),
     }
 }
 

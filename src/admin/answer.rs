@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::FolderClass;
+use crate::policy::{FolderClass, SendRight};
 use crate::types::Timestamp;
 
 /// One answer.
@@ -139,6 +139,9 @@ pub struct GrantRow {
     pub holder: String,
     pub mailbox: String,
     pub role: String,
+    /// How the holder may send, where the grant says so itself.
+    #[serde(default)]
+    pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
     /// `only Projects/*`; empty: the whole mailbox.

@@ -3,8 +3,8 @@
 use super::grants::{narrowed, state, way};
 use super::{Answer, Case, Explained, Failure, Services, Verdict, names, now};
 use crate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, Site, StepKind,
-    StoreMode, Target, decide,
+    Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, Site,
+    StepKind, StoreMode, Target, decide,
 };
 use crate::store::{Mailbox, Snapshot, User};
 use crate::types::{Flags, FolderName, SystemFlag, Timestamp, UidSet};
@@ -48,7 +48,7 @@ const SAMPLES: [Sample; 14] = [
             Action::Rename { place, below: Vec::new(), to }
         },
     },
-    Sample { name: "send", action: |_, _| Action::Submit },
+    Sample { name: "send", action: |_, _| Action::Submit(Answering::Known) },
 ];
 
 impl Landmarks {
@@ -175,7 +175,7 @@ fn summary(snapshot: &Snapshot, user: &User, mailbox: &Mailbox, now: Timestamp) 
 /// The policy's answer, in a word and a sentence.
 fn judge(effective: &Effective, place: &Place, action: &Action, now: Timestamp) -> (Verdict, String) {
     // A folder that is not seen is answered as one that does not exist (invariant 11).
-    let needs_folder = !matches!(action, Action::Submit);
+    let needs_folder = !matches!(action, Action::Submit(_));
     if needs_folder && !effective.sees(place) {
         return (Verdict::No, "such a folder does not exist for them".into());
     }
@@ -200,6 +200,8 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
         StepKind::Open { read_only: true } => (Verdict::Yes, "for reading only".into()),
         StepKind::Fetch { peek: true } => (Verdict::Yes, "without marking as read".into()),
         StepKind::Uids | StepKind::FindDeleted if own => (Verdict::Partly, "their own drafts only".into()),
+        StepKind::Submit { .. } if effective.reply_only() => (Verdict::Partly, "answers only".into()),
+        StepKind::Submit { on_behalf: true } => (Verdict::Yes, "on behalf: Sender names them".into()),
         StepKind::Store { target: Target::Asked, silent: false, .. } => yes(),
         StepKind::Store { .. } => {
             (Verdict::Partly, "the permitted flags; the client is shown the true ones".into())
@@ -221,6 +223,7 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit => yes(),
+        | StepKind::Address
+        | StepKind::Submit { on_behalf: false } => yes(),
     }
 }

@@ -3,7 +3,7 @@
 use super::names::{self, Reader};
 use super::record::record_grant;
 use super::{Actor, Answer, Failure, FailureKind, GrantRow, NewGrant, Services, mailboxes, now};
-use crate::policy::{Grant, Holder, Narrowing};
+use crate::policy::{Grant, Holder, Narrowing, SendRight};
 use crate::store::{self, Snapshot};
 use crate::telemetry::GrantChange;
 use crate::types::{MailboxId, Timestamp, UserId};
@@ -45,6 +45,7 @@ pub(super) async fn add(services: &Services, actor: Actor, new: NewGrant) -> Res
         holder,
         mailbox: mailbox.id,
         role: role.clone(),
+        send: new.send,
         from: new.from,
         until: new.until,
         narrowing,
@@ -55,7 +56,8 @@ pub(super) async fn add(services: &Services, actor: Actor, new: NewGrant) -> Res
     if let Some(grant) = services.store.snapshot().grant(id) {
         record_grant(services, actor, GrantChange::Added, grant).await?;
     }
-    let mut sentences = vec![format!("{name} is {role} in {}{shown}", mailbox.address)];
+    let send = new.send.map_or_else(String::new, |send| format!(", {}", sends(send)));
+    let mut sentences = vec![format!("{name} is {role} in {}{send}{shown}", mailbox.address)];
     sentences.extend(notes);
     Ok(Answer::Done(sentences))
 }
@@ -150,6 +152,15 @@ pub(super) fn narrowed(narrowing: &Narrowing) -> String {
     if narrowing.is_none() { String::new() } else { format!(", {narrowing}") }
 }
 
+/// How somebody sends from the mailbox, in words.
+pub(super) fn sends(send: SendRight) -> &'static str {
+    match send {
+        SendRight::None => "and sends nothing",
+        SendRight::OnBehalf => "sending on its behalf",
+        SendRight::As => "sending as the mailbox",
+    }
+}
+
 /// Through what a grant reaches somebody.
 pub(super) fn way(snapshot: &Snapshot, grant: &Grant) -> String {
     match grant.holder {
@@ -195,6 +206,7 @@ pub(super) fn row(snapshot: &Snapshot, grant: &Grant) -> GrantRow {
         holder: names::of_holder(snapshot, grant.holder),
         mailbox: mailbox.map_or_else(|| grant.mailbox.to_string(), |mailbox| mailbox.short.to_string()),
         role: grant.role.to_string(),
+        send: grant.send,
         from: grant.from,
         until: grant.until,
         folders: grant.narrowing.to_string(),

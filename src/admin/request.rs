@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::FolderClass;
+use crate::policy::{FolderClass, SendRight};
 use crate::types::{Account, Endpoint, Secret, Timestamp};
 
 /// One request. Names are as the admin wrote them; `perform` checks and resolves them.
@@ -222,6 +222,9 @@ pub struct NewGrant {
     pub holder: String,
     pub mailbox: String,
     pub role: String,
+    /// How the holder may send, where it is not as the role says.
+    #[serde(default)]
+    pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
     /// Patterns of the folders it is for, and of those it is not; neither: the whole mailbox.

@@ -221,6 +221,9 @@ pub(super) enum Grant {
         mailbox: String,
         /// reader, responder or manager
         role: String,
+        /// How they may send, where it is not as the role says: none, on-behalf or as
+        #[arg(long, value_name = "HOW")]
+        send: Option<String>,
         /// From when: 2026-12-31 (local midnight), RFC 3339, or +30d
         #[arg(long, value_name = "TIME")]
         from: Option<String>,

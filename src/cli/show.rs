@@ -107,7 +107,10 @@ fn grants(rows: &[GrantRow]) -> String {
         vec![
             grant.holder.clone(),
             grant.mailbox.clone(),
-            grant.role.clone(),
+            match grant.send {
+                Some(send) => format!("{}, send {}", grant.role, send.as_str()),
+                None => grant.role.clone(),
+            },
             or_dash(Some(grant.folders.as_str())),
             grant.state.clone(),
             when(grant.from),

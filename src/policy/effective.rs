@@ -1,5 +1,6 @@
 //! What one user holds in one mailbox: the union of the live grants.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{DraftScope, FolderClass, Narrowing, Place, ReadState, Rights, Role, RoleName, SendRight, Site};
@@ -21,17 +22,17 @@ pub struct Effective {
 }
 
 /// A live grant, as [`Effective::union`] takes it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Held<'a> {
     pub id: GrantId,
-    pub role: &'a Role,
+    pub role: Cow<'a, Role>,
     pub narrowing: &'a Narrowing,
 }
 
 impl<'a> Held<'a> {
     /// A grant for the whole mailbox.
     pub fn whole(id: GrantId, role: &'a Role) -> Self {
-        Self { id, role, narrowing: Narrowing::whole() }
+        Self { id, role: Cow::Borrowed(role), narrowing: Narrowing::whole() }
     }
 }
 
@@ -46,7 +47,7 @@ pub struct Ground {
 }
 
 /// What decisions rest on; a permit keeps it, to see whether it still holds.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Standing {
     /// Of the grants for the whole mailbox: most users hold no others, and one look at the
     /// table is all that their rights cost.
@@ -56,6 +57,7 @@ pub(super) struct Standing {
     separator: Separator,
     send: SendRight,
     read_state: ReadState,
+    reply_only: bool,
 }
 
 /// What one or several roles allow, by folder class.
@@ -81,13 +83,14 @@ impl Effective {
             separator: ground.separator,
             send: SendRight::None,
             read_state: ground.read_state,
+            reply_only: false,
         };
         for Held { id, role, narrowing } in grants {
             ids.push(id);
             if !roles.contains(&role.name) {
                 roles.push(role.name.clone());
             }
-            standing.add(role, narrowing, ground.hides);
+            standing.add(&role, narrowing, ground.hides);
         }
         (!ids.is_empty()).then(|| Self {
             user: user.0,
@@ -118,6 +121,20 @@ impl Effective {
     /// How the user may send mail from the mailbox.
     pub fn send(&self) -> SendRight {
         self.standing.send
+    }
+
+    /// The mailbox lets those send new messages who work on all its drafts, and others
+    /// answers only. So a manager writes as before.
+    #[must_use]
+    pub fn answering_only(mut self, reply_only: bool) -> Self {
+        let standing = Arc::make_mut(&mut self.standing);
+        standing.reply_only = reply_only && standing.whole.drafts == DraftScope::Own;
+        self
+    }
+
+    /// Whether only answers to messages of the mailbox may be sent.
+    pub fn reply_only(&self) -> bool {
+        self.standing.reply_only
     }
 
     /// Whose `\Seen` the mailbox's folders show.

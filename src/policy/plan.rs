@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 
 use super::decision::rights_in;
 use super::moving::{MoveByCopy, move_these, strip_copies};
-use super::{Action, Denial, Effective, Means, Place, ReadState, Reason, Rights, StoreMode};
+use super::{
+    Action, Answering, Denial, Effective, Means, Place, ReadState, Reason, Rights, SendRight, StoreMode,
+};
 use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet, UidValidity};
 
 /// One upstream command that a permit allows. Made here only.
@@ -44,7 +46,8 @@ impl Step {
             | StepKind::CopyThese(_)
             | StepKind::Strip { .. }
             | StepKind::Unselect
-            | StepKind::Submit => false,
+            | StepKind::Address
+            | StepKind::Submit { .. } => false,
         }
     }
 }
@@ -98,8 +101,10 @@ pub enum StepKind {
     DeleteFolder,
     /// UNSELECT, or its equivalent.
     Unselect,
-    /// A message from the mailbox.
-    Submit,
+    /// Sender and recipients of a message.
+    Address,
+    /// A message from the mailbox; `on_behalf`: its header names the person as Sender.
+    Submit { on_behalf: bool },
 }
 
 /// What the last step brought to light.
@@ -212,7 +217,10 @@ impl Plan {
             Action::Close { place, uidplus } => expunge(effective, place, *uidplus, Some(StepKind::Unselect)),
             Action::Unselect => one(StepKind::Unselect),
             Action::Delete { .. } => one(StepKind::DeleteFolder),
-            Action::Submit => one(StepKind::Submit),
+            Action::Submit(Answering::Unread) => one(StepKind::Address),
+            Action::Submit(Answering::Known | Answering::New | Answering::Unsure) => {
+                one(StepKind::Submit { on_behalf: effective.send() == SendRight::OnBehalf })
+            }
         }
     }
 

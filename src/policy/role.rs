@@ -1,5 +1,6 @@
 //! Roles: named sets of rights per folder class, and what may be sent.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -17,14 +18,33 @@ impl fmt::Display for RoleName {
     }
 }
 
-/// How a role may send mail from the mailbox; the later variant includes the earlier.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+/// How a role, or a grant that says so itself, may send mail from the mailbox; the later
+/// variant includes the earlier.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SendRight {
     None,
     /// From the mailbox, `Sender` the person (RFC 5322 §3.6.2).
     OnBehalf,
     /// From the mailbox; nothing names the person.
     As,
+}
+
+impl SendRight {
+    pub const ALL: [Self; 3] = [Self::None, Self::OnBehalf, Self::As];
+
+    /// As admins write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::OnBehalf => "on-behalf",
+            Self::As => "as",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|send| send.as_str() == text)
+    }
 }
 
 /// Whose drafts the `t` and `e` of class Drafts reach.
@@ -68,6 +88,18 @@ impl Role {
     /// The rights on a folder of this class. Hidden gives none, whatever a role says.
     pub fn rights_on(&self, class: FolderClass) -> Rights {
         if class == FolderClass::Hidden { Rights::NONE } else { self.rights[class as usize] }
+    }
+
+    /// The role with a grant's own word on sending, if it has one: less than the role gives,
+    /// or more, since whoever grants says so. `p` follows it, so that MYRIGHTS shows it.
+    pub fn sending(&self, send: Option<SendRight>) -> Cow<'_, Self> {
+        let Some(send) = send.filter(|send| *send != self.send) else { return Cow::Borrowed(self) };
+        let rights = self.rights.map(|rights| match send {
+            SendRight::None => rights.without(Rights::POST),
+            SendRight::OnBehalf | SendRight::As if rights.is_empty() => rights,
+            SendRight::OnBehalf | SendRight::As => rights | Rights::POST,
+        });
+        Cow::Owned(Self { send, rights, ..self.clone() })
     }
 
     /// The built-in roles: reader, responder, manager.

@@ -8,11 +8,14 @@ use super::record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Subscriptions, User,
 };
 use super::sealed::{Purpose, Sealed};
+use super::sent::{Exceeded, Sent};
 use super::tables::{Draft, Key, Record, Row, Tables};
 use super::writer::{Urgency, now};
 use super::{Store, StoreError, export, identity, schema};
 use crate::policy::{Grant, Holder, Narrowing, Role};
-use crate::types::{FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, UidSet, UidValidity, UserId};
+use crate::types::{
+    FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, Timestamp, UidSet, UidValidity, UserId,
+};
 
 /// Longest display name, note or granter in octets: they are shown in one line.
 pub const MAX_TEXT: usize = 500;
@@ -72,6 +75,7 @@ impl Store {
             draft.remove_where::<Grant>(|_, grant| grant.holder == Holder::User(id));
             draft.remove_where::<Subscriptions>(|(user, _), _| *user == id);
             draft.remove_where::<OwnDrafts>(|(user, _), _| *user == id);
+            draft.remove_where::<Sent>(|(user, _), _| *user == id);
             draft.remove::<User>(&id);
             Ok(())
         })
@@ -221,6 +225,7 @@ impl Store {
             draft.remove_where::<Sealed>(|(mailbox, _), _| *mailbox == id);
             draft.remove_where::<Subscriptions>(|(_, mailbox), _| *mailbox == id);
             draft.remove_where::<OwnDrafts>(|(_, mailbox), _| *mailbox == id);
+            draft.remove_where::<Sent>(|(_, mailbox), _| *mailbox == id);
             draft.remove::<Mailbox>(&id);
             Ok(())
         })
@@ -252,7 +257,7 @@ impl Store {
             }
             find::<Mailbox>(draft, &new.mailbox)?;
             let id = GrantId(draft.next_id(|ids| &mut ids.grant));
-            let NewGrant { holder, mailbox, role, from, until, narrowing, note, granted_by } = new;
+            let NewGrant { holder, mailbox, role, send, from, until, narrowing, note, granted_by } = new;
             let suspended = false;
             let granted_at = now();
             draft.put(
@@ -262,6 +267,7 @@ impl Store {
                     holder,
                     mailbox,
                     role,
+                    send,
                     from,
                     until,
                     suspended,
@@ -367,6 +373,39 @@ impl Store {
             } else {
                 draft.put(key, drafts);
             }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Counts a message that is about to be sent, unless that is one too many: then nothing
+    /// is counted, and the limit is named.
+    pub async fn count_sent(
+        &self,
+        user: UserId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<Option<Exceeded>, StoreError> {
+        let plan = move |draft: &mut Draft| {
+            find::<User>(draft, &user)?;
+            let options = find::<Mailbox>(draft, &mailbox)?.options;
+            let mut sent: Sent = draft.copy(&(user, mailbox)).unwrap_or_default();
+            if let Some(exceeded) = sent.exceeded(now, &options) {
+                return Ok(Some(exceeded));
+            }
+            sent.add(now);
+            draft.put((user, mailbox), sent);
+            Ok(None)
+        };
+        self.writer().run(Urgency::Now, plan).await
+    }
+
+    /// Takes back one that was not sent after all; seen at once, on disk within a second.
+    pub async fn uncount_sent(&self, user: UserId, mailbox: MailboxId) -> Result<(), StoreError> {
+        self.personal(Urgency::Soon, user, mailbox, move |draft, key| {
+            let Some(mut sent) = draft.copy::<Sent>(&key) else { return Ok(()) };
+            sent.take_back();
+            draft.put(key, sent);
             Ok(())
         })
         .await

@@ -23,6 +23,7 @@ mod options;
 mod record;
 mod schema;
 mod sealed;
+mod sent;
 mod snapshot;
 mod tables;
 mod writer;
@@ -38,6 +39,7 @@ pub use record::{
     User,
 };
 pub use sealed::{KEY_LEN, Purpose, Sealed, Sealer};
+pub use sent::{Exceeded, Sent};
 pub use snapshot::{AddressHolder, LookupError, Snapshot};
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use crate::policy::{FolderClass, Holder, Narrowing, Place, RoleName};
+use crate::policy::{FolderClass, Holder, Narrowing, Place, RoleName, SendRight};
 use crate::types::{
     Account, Address, Endpoint, FolderName, GroupId, LoginName, MailboxId, Separator, ShortName, Timestamp,
     UidSet, UidValidity, UserId,
@@ -201,6 +201,7 @@ pub struct NewGrant {
     pub holder: Holder,
     pub mailbox: MailboxId,
     pub role: RoleName,
+    pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub narrowing: Narrowing,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
+use super::sent::Sent;
 use super::tables::Tables;
 use crate::policy::{Effective, FolderClass, Grant, Ground, Held, Holder, Place, Role, RoleName};
 use crate::types::{
@@ -190,7 +191,8 @@ impl Snapshot {
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
             live.filter_map(|grant| {
-                Some(Held { id: grant.id, role: self.role(&grant.role)?, narrowing: &grant.narrowing })
+                let role = self.role(&grant.role)?.sending(grant.send);
+                Some(Held { id: grant.id, role, narrowing: &grant.narrowing })
             }),
             Ground {
                 read_state: mailbox.options.read_state,
@@ -199,6 +201,7 @@ impl Snapshot {
             },
             good_until,
         )
+        .map(|effective| effective.answering_only(mailbox.options.reply_only))
     }
 
     /// [`Mailbox::place_of`]; Hidden if the mailbox is gone.
@@ -216,6 +219,11 @@ impl Snapshot {
     /// What the user said about subscriptions in the mailbox; nothing at first.
     pub fn subscriptions(&self, user: UserId, mailbox: MailboxId) -> Arc<Subscriptions> {
         self.tables.subscriptions.get(&(user, mailbox)).cloned().unwrap_or_default()
+    }
+
+    /// What the user has sent as the mailbox of late.
+    pub fn sent(&self, user: UserId, mailbox: MailboxId) -> Arc<Sent> {
+        self.tables.sent.get(&(user, mailbox)).cloned().unwrap_or_default()
     }
 
     /// The user's own drafts in a folder, by the list of docs/rights.md, "Own drafts".

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::sealed::{Purpose, Sealed};
+use super::sent::Sent;
 use crate::policy::Grant;
 use crate::types::{GrantId, GroupId, MailboxId, UserId};
 
@@ -25,6 +26,7 @@ pub(super) struct Tables {
     pub credentials: Table<Sealed>,
     pub subscriptions: Table<Subscriptions>,
     pub drafts: Table<OwnDrafts>,
+    pub sent: Table<Sent>,
     pub ids: Table<LastIds>,
 }
 
@@ -99,6 +101,7 @@ record!(Grant, "grant", GrantId, grants);
 record!(Sealed, "credential", (MailboxId, Purpose), credentials);
 record!(Subscriptions, "subscriptions", (UserId, MailboxId), subscriptions);
 record!(OwnDrafts, "drafts", (UserId, MailboxId), drafts);
+record!(Sent, "sent", (UserId, MailboxId), sent);
 record!(LastIds, "ids", (), ids);
 
 macro_rules! id_key {
@@ -161,6 +164,7 @@ impl Tables {
             Sealed::KIND => self.load_as::<Sealed>(key, value),
             Subscriptions::KIND => self.load_as::<Subscriptions>(key, value),
             OwnDrafts::KIND => self.load_as::<OwnDrafts>(key, value),
+            Sent::KIND => self.load_as::<Sent>(key, value),
             LastIds::KIND => self.load_as::<LastIds>(key, value),
             _ => Err("unknown kind of record".into()),
         };
@@ -191,6 +195,7 @@ impl Tables {
         dump::<Grant>(self, &mut rows);
         dump::<Subscriptions>(self, &mut rows);
         dump::<OwnDrafts>(self, &mut rows);
+        dump::<Sent>(self, &mut rows);
         rows
     }
 

@@ -69,6 +69,7 @@ fn grant(holder: Holder, mailbox: MailboxId, role: &str) -> NewGrant {
         holder,
         mailbox,
         role: RoleName(role.into()),
+        send: None,
         from: None,
         until: None,
         narrowing: Narrowing::default(),

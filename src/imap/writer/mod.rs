@@ -122,7 +122,7 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
             };
             unselect(line, context)
         }
-        StepKind::Submit => None,
+        StepKind::Address | StepKind::Submit { .. } => None,
     }
 }
 

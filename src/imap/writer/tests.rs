@@ -160,7 +160,8 @@ fn steps_of_changing_commands() {
         (StepKind::DeleteFolder, "RENAME x y", "nothing"),
         (StepKind::Unselect, "CLOSE", "P1 UNSELECT"),
         (StepKind::Unselect, "EXPUNGE", "nothing"),
-        (StepKind::Submit, "NOOP", "nothing"),
+        (StepKind::Address, "NOOP", "nothing"),
+        (StepKind::Submit { on_behalf: false }, "NOOP", "nothing"),
     ] {
         assert_eq!(
             written(&kind, line).trim_end_matches("\\r\\n").replace("\\\\", "\\").replace("\\\"", "\""),

@@ -64,6 +64,7 @@ impl Recorder {
             crate::policy::Reason::NoMeans | crate::policy::Reason::Unconfirmed => "host",
             crate::policy::Reason::FlagsStay => "flags",
             crate::policy::Reason::Send => "send",
+            crate::policy::Reason::NotAnAnswer => "no answer",
             crate::policy::Reason::Withdrawn => "withdrawn",
         };
         let (user, mailbox) = (effective.user, effective.mailbox);
@@ -161,7 +162,8 @@ pub(super) fn act(
         | StepKind::FindDeleted
         | StepKind::FindFlagged(_)
         | StepKind::Unselect
-        | StepKind::Submit => return None,
+        | StepKind::Address
+        | StepKind::Submit { .. } => return None,
         StepKind::Store { mode, flags, .. } => {
             let sign = match mode {
                 StoreMode::Add => "+",

@@ -331,7 +331,8 @@ impl Session {
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
-            | StepKind::Submit => Show::Answer,
+            | StepKind::Address
+            | StepKind::Submit { .. } => Show::Answer,
         };
         let no_expunge = match command {
             Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
@@ -380,7 +381,8 @@ impl Session {
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
-            | StepKind::Submit => Fact::Done,
+            | StepKind::Address
+            | StepKind::Submit { .. } => Fact::Done,
         }
     }
 
@@ -538,7 +540,8 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit => None,
+        | StepKind::Address
+        | StepKind::Submit { .. } => None,
     }
 }
 

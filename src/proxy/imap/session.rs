@@ -155,7 +155,7 @@ impl Session {
                     return Ok(Ok(permit));
                 }
                 Decision::Deny(denial) => return Ok(Err(denial)),
-                Decision::Undecided(Doubt::Stale) => {
+                Decision::Undecided(Doubt::Stale | Doubt::Parent) => {
                     self.services.counters.count(Counter::ActsUndecided);
                     self.watch.refresh()?;
                 }
