@@ -104,6 +104,30 @@ impl Effective {
         })
     }
 
+    /// The owner's rights in the own account; without one upstream, an INBOX to look at.
+    pub fn at_home((user, login): (UserId, LoginName), address: Address, has_account: bool) -> Self {
+        let role = if has_account { Role::at_home() } else { Role::nowhere() };
+        let mut whole = Powers::NONE;
+        whole.add(&role, true);
+        Self {
+            user,
+            login,
+            mailbox: MailboxId::home_of(user),
+            address,
+            good_until: None,
+            grants: Vec::new(),
+            standing: Arc::new(Standing {
+                whole,
+                narrowed: Vec::new(),
+                separator: None,
+                send: role.send,
+                read_state: ReadState::Shared,
+                reply_only: false,
+            }),
+            roles: vec![role.name],
+        }
+    }
+
     /// The rights on a folder. Opening it read-only takes none of them away here.
     pub fn rights_on(&self, place: &Place) -> Rights {
         let powers = self.standing.powers_on(place);
