@@ -13,7 +13,7 @@
 //! | store | per flag: `s`, `t`, `w`; none for flags of one's own | the permitted subset, then the true flags |
 //! | append | `i`; flags as store | deny; flags dropped |
 //! | copy | `r` there, `i` here | deny |
-//! | move | `r`, `t`, `e` there (to Trash: or `delete = "trash"`), `i` here | deny |
+//! | move | `r`, `t`, `e` there (to Trash: or `delete = "trash"`), `i` here; `r`, `m` there, `i`, `m` here among Inbox, Ordinary and Archive | deny |
 //! | expunge, close | `e`; or `delete = "trash"`: to Trash instead | nothing is removed |
 //! | create | `k` on the parent | deny |
 //! | delete | `x`, `t`, `e` | deny |
@@ -28,17 +28,19 @@ mod decision;
 mod effective;
 mod grant;
 mod moving;
+mod narrowing;
 mod overlay;
 mod plan;
 mod rights;
 mod role;
 
-pub use action::{Action, Answering, Means, Place, StoreMode};
+pub use action::{Action, Answering, Means, Place, Site, StoreMode};
 pub use class::FolderClass;
 pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
-pub use effective::Effective;
+pub use effective::{Effective, Ground, Held};
 pub use grant::{Grant, Holder};
-pub use overlay::{Assumed, OwnFlags, Rules};
+pub use narrowing::{FolderPattern, Narrowing, NoPattern};
+pub use overlay::{Assumed, OwnFlags};
 pub use plan::{Copied, Fact, Facts, Next, Step, StepKind, Target};
 pub use rights::Rights;
 pub use role::{Delete, DraftScope, ReadChoice, ReadState, Role, RoleName, SendRight};

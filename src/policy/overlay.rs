@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Effective, FolderClass, Place, ReadState, Rights, StepKind, StoreMode};
+use super::{Delete, Effective, FolderClass, Place, ReadState, Rights, StepKind, StoreMode};
 use crate::types::{Flag, Flags, SystemFlag, UidSet};
 
 /// Which flags are a user's own in a folder; or some of them.
@@ -67,50 +67,43 @@ impl Assumed {
     }
 }
 
-/// What a mailbox's admin chose for everybody.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Rules {
-    pub read_state: super::ReadChoice,
-    pub delete: super::Delete,
-    /// The mailbox has a Hidden folder, so an Aggregate would show what is in it and is hidden too.
-    pub hides: bool,
-}
-
 impl Effective {
-    /// Which flags of this class of folders are the user's own.
-    pub fn own_flags(&self, class: FolderClass) -> OwnFlags {
-        let reads = self.rights_on(class).has(Rights::READ);
-        OwnFlags { seen: reads && self.read_state() == ReadState::Personal, deleted: self.discards(class) }
+    /// Which flags in this folder are the user's own.
+    pub fn own_flags(&self, place: &Place) -> OwnFlags {
+        let reads = self.rights_on(place).has(Rights::READ);
+        OwnFlags { seen: reads && self.read_state() == ReadState::Personal, deleted: self.discards(place) }
     }
 
     /// Those that the user may set and clear; none in a folder opened by EXAMINE.
-    pub(super) fn markable(&self, place: Place) -> OwnFlags {
-        if place.read_only { OwnFlags::default() } else { self.own_flags(place.class) }
+    pub(super) fn markable(&self, place: &Place) -> OwnFlags {
+        if place.read_only { OwnFlags::default() } else { self.own_flags(place) }
     }
 
     /// Whether messages here go to Trash where they may not be removed: the mailbox's
     /// `delete = "trash"`, for who may change flags, in folders that mail is worked on in.
-    pub fn discards(&self, class: FolderClass) -> bool {
-        let held = self.rights_on(class);
-        let works_here = match class {
-            FolderClass::Inbox
-            | FolderClass::Ordinary
-            | FolderClass::Sent
-            | FolderClass::Archive
-            | FolderClass::Junk => true,
-            // Only managers remove what is in Trash; a draft is removed by who wrote it.
-            FolderClass::Trash | FolderClass::Drafts | FolderClass::Aggregate | FolderClass::Hidden => false,
-        };
-        works_here
-            && self.delete() == super::Delete::Trash
-            && held.has(Rights::READ | Rights::WRITE)
-            && (held & (Rights::DELETED | Rights::EXPUNGE)).is_empty()
+    pub fn discards(&self, place: &Place) -> bool {
+        self.delete() == Delete::Trash && discards_in(place.class, self.rights_on(place))
     }
 
     /// Whether a message may be moved from there to Trash under `delete = "trash"`.
-    pub fn may_discard(&self, from: Place) -> bool {
-        !from.read_only && self.discards(from.class)
+    pub fn may_discard(&self, from: &Place) -> bool {
+        !from.read_only && self.discards(from)
     }
+}
+
+/// Whether these rights, in a folder of this class, are such that messages go to Trash.
+pub(super) fn discards_in(class: FolderClass, held: Rights) -> bool {
+    let works_here = match class {
+        FolderClass::Inbox
+        | FolderClass::Ordinary
+        | FolderClass::Sent
+        | FolderClass::Archive
+        | FolderClass::Junk => true,
+        // Only managers remove what is in Trash; a draft is removed by who wrote it.
+        FolderClass::Trash | FolderClass::Drafts | FolderClass::Aggregate | FolderClass::Hidden => false,
+    };
+    let removes = held & (Rights::DELETED | Rights::EXPUNGE);
+    works_here && held.has(Rights::READ | Rights::WRITE) && removes.is_empty()
 }
 
 /// What of a STORE concerns the user's own flags.

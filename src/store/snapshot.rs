@@ -9,7 +9,7 @@ use super::marks::{Marks, MarksOf};
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::sent::Sent;
 use super::tables::Tables;
-use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
+use crate::policy::{Effective, FolderClass, Grant, Held, Holder, Place, Role, RoleName};
 use crate::types::{
     Address, FolderName, GrantId, GroupId, LoginName, MailboxId, ShortName, Timestamp, UidSet, UidValidity,
     UserId,
@@ -194,8 +194,11 @@ impl Snapshot {
         Effective::union(
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
-            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?.sending(grant.send)))),
-            mailbox.rules(),
+            live.filter_map(|grant| {
+                let role = self.role(&grant.role)?.sending(grant.send);
+                Some(Held { id: grant.id, role, narrowing: &grant.narrowing })
+            }),
+            mailbox.ground(),
             good_until,
         )
         .map(|effective| effective.answering_only(mailbox.options.reply_only))
@@ -207,13 +210,20 @@ impl Snapshot {
         Effective::at_home(whose, user.home_address(), self.personal(user.id).is_some())
     }
 
-    /// [`Mailbox::class_of`]; Hidden if the mailbox is gone. At home folders differ in
+    /// [`Mailbox::place_of`]; Hidden if the mailbox is gone. At home folders differ in
     /// nothing that policy asks for.
-    pub fn class_of(&self, mailbox: MailboxId, folder: &FolderName) -> FolderClass {
+    pub fn place_of(&self, mailbox: MailboxId, folder: &FolderName) -> Place {
         if mailbox.home_user().is_some() {
-            return if folder.is_inbox() { FolderClass::Inbox } else { FolderClass::Ordinary };
+            return Place::of(if folder.is_inbox() { FolderClass::Inbox } else { FolderClass::Ordinary });
         }
-        self.mailbox(mailbox).map_or(FolderClass::Hidden, |mailbox| mailbox.class_of(folder))
+        let gone = || Place::of(FolderClass::Hidden);
+        self.mailbox(mailbox).map_or_else(gone, |mailbox| mailbox.place_of(folder))
+    }
+
+    /// Whether a grant on the mailbox, live or not, is for some folders only: new folders
+    /// are pinned then, so that it can reach them.
+    pub fn narrows(&self, mailbox: MailboxId) -> bool {
+        self.grants_on(mailbox).any(|grant| !grant.narrowing.is_none())
     }
 
     /// What the user said about subscriptions in the mailbox; nothing at first.

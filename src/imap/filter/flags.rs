@@ -3,26 +3,26 @@
 use std::borrow::Cow;
 
 use super::flag;
-use crate::policy::{Effective, FolderClass, Place, Rights};
+use crate::policy::{Effective, Place, Rights};
 use crate::types::{Flag, FlagKind, SystemFlag};
 
 /// The rights that MYRIGHTS shows: with a read state of one's own, `s` is always among them,
 /// and `t` and `e` where what is expunged goes to Trash.
-pub fn shown_rights(effective: &Effective, class: FolderClass) -> Rights {
-    let (rights, own) = (effective.rights_on(class), effective.own_flags(class));
+pub fn shown_rights(effective: &Effective, place: &Place) -> Rights {
+    let (rights, own) = (effective.rights_on(place), effective.own_flags(place));
     let seen = if own.seen { Rights::SEEN } else { Rights::NONE };
     let deleted = if own.deleted { Rights::DELETED | Rights::EXPUNGE } else { Rights::NONE };
     rights | seen | deleted
 }
 
 /// The same for an open folder; EXAMINE leaves reading alone.
-fn rights_in(effective: &Effective, place: Place) -> Rights {
-    let rights = shown_rights(effective, place.class);
+fn rights_in(effective: &Effective, place: &Place) -> Rights {
+    let rights = shown_rights(effective, place);
     if place.read_only { rights & (Rights::LOOKUP | Rights::READ) } else { rights }
 }
 
 /// SELECT's last code: `READ-ONLY` where nothing at all may be changed (RFC 4314 §5.2).
-pub fn access(effective: &Effective, place: Place) -> &'static str {
+pub fn access(effective: &Effective, place: &Place) -> &'static str {
     let changing = Rights::SEEN | Rights::WRITE | Rights::DELETED | Rights::INSERT | Rights::EXPUNGE;
     if (rights_in(effective, place) & changing).is_empty() { "READ-ONLY" } else { "READ-WRITE" }
 }
@@ -31,7 +31,7 @@ pub fn access(effective: &Effective, place: Place) -> &'static str {
 /// `\*` where keywords are among them and upstream takes new ones.
 ///
 /// `upstream` is its PERMANENTFLAGS, or its FLAGS where it sent none (RFC 3501 §7.1).
-pub fn permanent_flags(effective: &Effective, place: Place, upstream: &[&[u8]]) -> String {
+pub fn permanent_flags(effective: &Effective, place: &Place, upstream: &[&[u8]]) -> String {
     let rights = rights_in(effective, place);
     let mut flags: Vec<Cow<'_, str>> = Vec::new();
     for octets in upstream {
@@ -41,7 +41,7 @@ pub fn permanent_flags(effective: &Effective, place: Place, upstream: &[&[u8]]) 
             Some(_) | None => {}
         }
     }
-    let own = effective.own_flags(place.class);
+    let own = effective.own_flags(place);
     for (own, right, flag) in [
         (own.deleted, Rights::DELETED, SystemFlag::Deleted.as_str()),
         (own.seen, Rights::SEEN, SystemFlag::Seen.as_str()),

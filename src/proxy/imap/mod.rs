@@ -12,6 +12,7 @@ mod exchange;
 mod focus;
 mod folders;
 mod idle;
+mod kinds;
 mod lease;
 mod lines;
 mod local;

@@ -106,7 +106,7 @@ impl Session {
     pub(super) fn look_at_marks(&mut self) {
         let Some(selected) = self.selected.as_deref_mut() else { return };
         let effective = self.watch.effective();
-        let own = effective.own_flags(self.watch.class_of(&selected.name));
+        let own = effective.own_flags(&selected.place(&self.watch));
         if !own.any() {
             selected.overlay = None;
             return;
@@ -319,7 +319,7 @@ impl Session {
             _ => super::record::target(command).cloned(),
         };
         if let (Some(folder), Some((validity, uids))) = (folder, seen.filter(|(_, uids)| !uids.is_empty()))
-            && self.watch.effective().own_flags(self.watch.class_of(&folder)).seen
+            && self.watch.effective().own_flags(&self.watch.place_of(&folder)).seen
         {
             self.store_marks((folder, validity), vec![Marking::Seen(uids)]).await;
         }
@@ -333,7 +333,7 @@ impl Session {
         carried_out: bool,
     ) -> Vec<Marking> {
         let to_trash = super::record::target(command)
-            .is_some_and(|folder| self.watch.class_of(folder) == FolderClass::Trash);
+            .is_some_and(|folder| self.watch.place_of(folder).class == FolderClass::Trash);
         let Some(overlay) = self.overlay() else { return Vec::new() };
         let known = overlay.marks.as_ref().map(|marks| marks.seen().clone()).unwrap_or_default();
         let read = found.read.minus(&known);
@@ -344,7 +344,7 @@ impl Session {
         if overlay.own.deleted && carried_out {
             let copies = found.copies.as_ref().filter(|_| to_trash && *step.kind() == StepKind::Copy);
             changes.extend(copies.map(|copies| Marking::Copied(copies.sources(), clock::now())));
-            let gone = super::run::step_removes(step);
+            let gone = super::kinds::step_removes(step);
             changes.extend(gone.map(|uids| Marking::Undeleted(uids.clone())));
         }
         changes

@@ -2,12 +2,12 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
+use super::kinds::{changes_unnamed, listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Tag, Thread};
+use crate::imap::command::{Command, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
-use crate::imap::scan::Listing;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
 use crate::types::{FolderName, UidSet};
@@ -395,7 +395,7 @@ impl Session {
         };
         let renamed = |item: &str| renames.iter().any(|rename| rename.client == item);
         let readable = super::record::target(command).is_some_and(|folder| {
-            self.watch.effective().rights_on(self.watch.class_of(folder)).has(Rights::READ)
+            self.watch.effective().rights_on(&self.watch.place_of(folder)).has(Rights::READ)
         });
         Manner {
             show,
@@ -466,12 +466,10 @@ impl Session {
     fn own_drafts(&self) -> UidSet {
         let Some(selected) = &self.selected else { return UidSet::new() };
         let effective = self.watch.effective();
-        // Asked first: it costs nothing, and most roles need to know no more.
-        let only_own = effective.only_own(FolderClass::Drafts);
-        if !only_own || self.watch.class_of(&selected.name) != FolderClass::Drafts {
+        let snapshot = self.services.store.snapshot();
+        if !effective.only_own(&snapshot.place_of(effective.mailbox, &selected.name)) {
             return UidSet::new();
         }
-        let snapshot = self.services.store.snapshot();
         snapshot.own_drafts(effective.user, effective.mailbox, &selected.name, selected.validity)
     }
 
@@ -480,7 +478,7 @@ impl Session {
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
         let store = &self.services.store;
-        let is_drafts = |folder: &FolderName| self.watch.class_of(folder) == FolderClass::Drafts;
+        let is_drafts = |folder: &FolderName| self.watch.place_of(folder).class == FolderClass::Drafts;
         let mut kept = Ok(());
         if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
             && puts_messages(step)
@@ -565,102 +563,5 @@ impl Session {
         self.leave().await?;
         reply::completed(self.client.wire.out(), tag, "", super::record::verb(command));
         Ok(())
-    }
-}
-
-/// Whether the step puts messages into the command's target.
-fn puts_messages(step: &Step) -> bool {
-    matches!(
-        step.kind(),
-        StepKind::Append { .. } | StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. }
-    )
-}
-
-pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
-    match step.kind() {
-        StepKind::Remove(uids)
-        | StepKind::RemoveAll(uids)
-        | StepKind::Discard(uids)
-        | StepKind::RemoveCopied(uids)
-        | StepKind::Move { uids, .. } => Some(uids),
-        StepKind::Carry
-        | StepKind::Ask(_)
-        | StepKind::Mark { .. }
-        | StepKind::FindMarked
-        | StepKind::Open { .. }
-        | StepKind::Fetch { .. }
-        | StepKind::Uids
-        | StepKind::Flags
-        | StepKind::Store { .. }
-        | StepKind::FindDeleted
-        | StepKind::FindFlagged(_)
-        | StepKind::Append { .. }
-        | StepKind::Copy
-        | StepKind::CopyThese(_)
-        | StepKind::Strip { .. }
-        | StepKind::DeleteFolder
-        | StepKind::Unselect
-        | StepKind::Address
-        | StepKind::Submit { .. } => None,
-    }
-}
-
-/// Which list of numbers answers the command.
-fn listing(command: &Command) -> Option<Listing> {
-    match command {
-        Command::Search { .. } => Some(Listing::Search),
-        Command::Sort { .. } => Some(Listing::Sort),
-        Command::Thread { .. } => Some(Listing::Thread),
-        _ => None,
-    }
-}
-
-/// Whether the client numbers messages by UID.
-pub(super) fn numbers_by_uid(command: &Command) -> bool {
-    match command {
-        Command::Search { uid, .. }
-        | Command::Sort { uid, .. }
-        | Command::Thread { uid, .. }
-        | Command::Fetch { uid, .. }
-        | Command::Store { uid, .. }
-        | Command::Copy { uid, .. }
-        | Command::Move { uid, .. } => *uid,
-        Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
-        _ => false,
-    }
-}
-
-/// Whether the command changes flags or copies, and names messages by sequence number or `*`.
-fn changes_unnamed(command: &Command) -> bool {
-    let (uid, set) = match command {
-        Command::Store { uid, store } => (uid, &store.set),
-        Command::Copy { uid, set, .. } => (uid, set),
-        Command::Fetch { uid, fetch } if fetch.marks_seen() => (uid, &fetch.set),
-        _ => return false,
-    };
-    !uid || set.has_last()
-}
-
-/// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
-pub(super) fn needs_condstore(command: &Command) -> bool {
-    match command {
-        Command::Fetch { fetch, .. } => {
-            fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
-        }
-        Command::Store { store, .. } => store.unchanged_since.is_some(),
-        Command::Search { search, .. }
-        | Command::Sort { sort: Sort { search, .. }, .. }
-        | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
-        _ => false,
-    }
-}
-
-fn asks_mod_seq(key: &SearchKey) -> bool {
-    match key {
-        SearchKey::ModSeq(_) => true,
-        SearchKey::Not(key) => asks_mod_seq(key),
-        SearchKey::Or(a, b) => asks_mod_seq(a) || asks_mod_seq(b),
-        SearchKey::And(keys) => keys.iter().any(asks_mod_seq),
-        _ => false,
     }
 }

@@ -74,7 +74,7 @@ pub(super) struct Selected {
 impl Selected {
     /// What policy needs to know of it, as pinned at this moment.
     pub(super) fn place(&self, watch: &Watch) -> PolicyPlace {
-        PolicyPlace { class: watch.class_of(&self.name), read_only: self.read_only }
+        PolicyPlace { read_only: self.read_only, ..watch.place_of(&self.name) }
     }
 }
 
@@ -134,7 +134,7 @@ impl Session {
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
         self.look_at_marks();
-        if self.has_overlay() && super::run::needs_condstore(&command) {
+        if self.has_overlay() && super::kinds::needs_condstore(&command) {
             return self.client.no_mod_seq(&tag);
         }
         let asked = ask(&command, &self.view());
@@ -143,8 +143,8 @@ impl Session {
             Ask::WrongState => self.client.wrong_state(&tag, &command),
             Ask::Unsupported => self.client.unsupported(&tag),
             Ask::NotFound => self.not_found(&tag, &command, None).await,
-            Ask::NoTarget { parent } => {
-                let code = self.try_create(parent);
+            Ask::NoTarget { site } => {
+                let code = self.try_create(&site);
                 self.not_found(&tag, &command, code).await
             }
             Ask::Act(action) => match self.decide(&action)? {
