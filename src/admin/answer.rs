@@ -80,6 +80,8 @@ pub struct UserRow {
     pub display: String,
     pub addresses: Vec<String>,
     pub groups: Vec<String>,
+    /// Where the person's own mail is, and how we log in there, as one line.
+    pub host: Option<String>,
     pub disabled: bool,
 }
 

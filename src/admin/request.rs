@@ -22,6 +22,11 @@ pub enum Request {
     UserEnable {
         login: String,
     },
+    /// Where the person's own mail is; without a host, nowhere.
+    UserHost {
+        login: String,
+        host: Option<Box<OwnAccount>>,
+    },
     UserList,
     UserRemove {
         login: String,
@@ -98,6 +103,7 @@ impl Request {
             | Self::UserPassword { .. }
             | Self::UserDisable { .. }
             | Self::UserEnable { .. }
+            | Self::UserHost { .. }
             | Self::UserRemove { .. }
             | Self::GroupAdd { .. }
             | Self::GroupJoin { .. }
@@ -129,6 +135,7 @@ impl Request {
             Self::UserPassword { .. } => "user passwd",
             Self::UserDisable { .. } => "user disable",
             Self::UserEnable { .. } => "user enable",
+            Self::UserHost { .. } => "user host",
             Self::UserList => "user list",
             Self::UserRemove { .. } => "user remove",
             Self::GroupAdd { .. } => "group add",
@@ -163,6 +170,35 @@ pub struct NewUser {
     pub display: String,
     #[serde(with = "secret_text")]
     pub password: Secret,
+}
+
+/// A person's own account upstream.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnAccount {
+    pub imap: OwnHost,
+    pub submission: Option<OwnHost>,
+    pub max_connections: u16,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnHost {
+    pub endpoint: Endpoint,
+    pub login: OwnLogin,
+}
+
+/// See [`crate::store::OwnLogin`]; with the password that is to be stored.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OwnLogin {
+    PassThrough(Account),
+    Stored {
+        account: Account,
+        #[serde(with = "secret_text")]
+        password: Secret,
+    },
+    Relay,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

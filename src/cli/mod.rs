@@ -123,6 +123,10 @@ fn user(verb: User) -> Result<Request, Fault> {
         }
         User::Disable { login } => Request::UserDisable { login },
         User::Enable { login } => Request::UserEnable { login },
+        User::Host(host) => {
+            let login = host.login.clone();
+            Request::UserHost { login, host: host.into_account()?.map(Box::new) }
+        }
         User::List => Request::UserList,
         User::Remove { login } => Request::UserRemove { login },
     })

@@ -39,10 +39,11 @@ fn users(rows: &[UserRow]) -> String {
             user.display.clone(),
             user.addresses.join(" "),
             user.groups.join(" "),
+            user.host.clone().unwrap_or_default(),
         ]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    render(&["LOGIN", "STATE", "NAME", "ADDRESSES", "GROUPS"], &rows)
+    render(&["LOGIN", "STATE", "NAME", "ADDRESSES", "GROUPS", "OWN MAIL"], &rows)
 }
 
 fn groups(rows: &[GroupRow]) -> String {

@@ -64,6 +64,27 @@ impl Effective {
         (!all.grants.is_empty()).then_some(all)
     }
 
+    /// The owner's rights in the own account; without one upstream, an INBOX to look at.
+    pub fn at_home((user, login): (UserId, LoginName), address: Address, has_account: bool) -> Self {
+        let role = if has_account { Role::at_home() } else { Role::nowhere() };
+        Self {
+            user,
+            login,
+            mailbox: MailboxId::home_of(user),
+            address,
+            good_until: None,
+            grants: Vec::new(),
+            standing: Standing {
+                rights: FolderClass::ALL.map(|class| role.rights_on(class)),
+                drafts: role.drafts,
+                send: role.send,
+                read_state: ReadState::Shared,
+                reply_only: false,
+            },
+            roles: vec![role.name],
+        }
+    }
+
     fn add(&mut self, id: GrantId, role: &Role, hides: bool) {
         self.grants.push(id);
         if !self.roles.contains(&role.name) {

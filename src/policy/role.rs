@@ -137,6 +137,47 @@ impl Role {
         }
     }
 
+    /// What people may do in their own account: everything but give rights
+    /// and lose their INBOX. No grant names it.
+    pub(super) fn at_home() -> Self {
+        Self {
+            name: RoleName("owner".into()),
+            drafts: DraftScope::Team,
+            send: SendRight::As,
+            rights: FolderClass::ALL.map(|class| match class {
+                FolderClass::Inbox => letters("lrswipkte"),
+                FolderClass::Ordinary
+                | FolderClass::Drafts
+                | FolderClass::Sent
+                | FolderClass::Trash
+                | FolderClass::Archive
+                | FolderClass::Junk
+                | FolderClass::Aggregate
+                | FolderClass::Hidden => letters("lrswipkxte"),
+            }),
+        }
+    }
+
+    /// What people may do who have no account of their own: look at an empty INBOX.
+    pub(super) fn nowhere() -> Self {
+        Self {
+            name: RoleName("nobody".into()),
+            drafts: DraftScope::Own,
+            send: SendRight::None,
+            rights: FolderClass::ALL.map(|class| match class {
+                FolderClass::Inbox => letters("lr"),
+                FolderClass::Ordinary
+                | FolderClass::Drafts
+                | FolderClass::Sent
+                | FolderClass::Trash
+                | FolderClass::Archive
+                | FolderClass::Junk
+                | FolderClass::Aggregate
+                | FolderClass::Hidden => Rights::NONE,
+            }),
+        }
+    }
+
     /// All that a mailbox's owner would do in a mail client, except giving rights.
     pub fn manager() -> Self {
         Self {

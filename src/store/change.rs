@@ -74,6 +74,7 @@ impl Store {
             draft.remove_where::<Grant>(|_, grant| grant.holder == Holder::User(id));
             draft.remove_where::<Subscriptions>(|(user, _), _| *user == id);
             draft.remove_where::<OwnDrafts>(|(user, _), _| *user == id);
+            draft.remove_personal(id);
             draft.remove_where::<Sent>(|(user, _), _| *user == id);
             draft.remove::<User>(&id);
             Ok(())
@@ -384,7 +385,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let plan = move |draft: &mut Draft| {
             find::<User>(draft, &user)?;
-            find::<Mailbox>(draft, &mailbox)?;
+            if mailbox.home_user() != Some(user) {
+                find::<Mailbox>(draft, &mailbox)?;
+            }
             plan(draft, (user, mailbox))
         };
         self.writer().run(urgency, plan).await
@@ -435,7 +438,7 @@ impl Store {
         self.writer().stop().await
     }
 
-    async fn change<T: Send + 'static>(
+    pub(super) async fn change<T: Send + 'static>(
         &self,
         plan: impl FnOnce(&mut Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

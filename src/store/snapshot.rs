@@ -178,11 +178,14 @@ impl Snapshot {
         self.roles.iter().find(|role| role.name == *name)
     }
 
-    /// What `user` holds in `mailbox` at `now`: the union of the live grants to the user
+    /// What `user` holds in `mailbox` at `now`: everything at home, else the union of the live grants to the user
     /// and to the user's groups. `None`: nothing, or disabled. A grant of a role that is
     /// configured no more gives nothing.
     pub fn effective(&self, user: UserId, mailbox: MailboxId, now: Timestamp) -> Option<Effective> {
         let user = self.user(user).filter(|user| !user.disabled)?;
+        if let Some(owner) = mailbox.home_user() {
+            return (owner == user.id).then(|| self.at_home(user));
+        }
         let mailbox = self.mailbox(mailbox)?;
         let mine = || self.grants_of(user.id).filter(|grant| grant.mailbox == mailbox.id);
         let live = mine().filter(|grant| grant.is_live(now));
@@ -197,8 +200,18 @@ impl Snapshot {
         .map(|effective| effective.answering_only(mailbox.options.reply_only))
     }
 
-    /// [`Mailbox::class_of`]; Hidden if the mailbox is gone.
+    /// In their own account people may do everything; where they have none, they see an INBOX.
+    fn at_home(&self, user: &User) -> Effective {
+        let whose = (user.id, user.login.clone());
+        Effective::at_home(whose, user.home_address(), self.personal(user.id).is_some())
+    }
+
+    /// [`Mailbox::class_of`]; Hidden if the mailbox is gone. At home folders differ in
+    /// nothing that policy asks for.
     pub fn class_of(&self, mailbox: MailboxId, folder: &FolderName) -> FolderClass {
+        if mailbox.home_user().is_some() {
+            return if folder.is_inbox() { FolderClass::Inbox } else { FolderClass::Ordinary };
+        }
         self.mailbox(mailbox).map_or(FolderClass::Hidden, |mailbox| mailbox.class_of(folder))
     }
 

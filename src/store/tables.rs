@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::personal::Personal;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::sealed::{Purpose, Sealed};
 use super::sent::Sent;
@@ -23,6 +24,7 @@ pub(super) struct Tables {
     pub groups: Table<Group>,
     pub mailboxes: Table<Mailbox>,
     pub grants: Table<Grant>,
+    pub personals: Table<Personal>,
     pub credentials: Table<Sealed>,
     pub subscriptions: Table<Subscriptions>,
     pub drafts: Table<OwnDrafts>,
@@ -98,6 +100,7 @@ record!(User, "user", UserId, users);
 record!(Group, "group", GroupId, groups);
 record!(Mailbox, "mailbox", MailboxId, mailboxes);
 record!(Grant, "grant", GrantId, grants);
+record!(Personal, "personal", UserId, personals);
 record!(Sealed, "credential", (MailboxId, Purpose), credentials);
 record!(Subscriptions, "subscriptions", (UserId, MailboxId), subscriptions);
 record!(OwnDrafts, "drafts", (UserId, MailboxId), drafts);
@@ -161,6 +164,7 @@ impl Tables {
             Group::KIND => self.load_as::<Group>(key, value),
             Mailbox::KIND => self.load_as::<Mailbox>(key, value),
             Grant::KIND => self.load_as::<Grant>(key, value),
+            Personal::KIND => self.load_as::<Personal>(key, value),
             Sealed::KIND => self.load_as::<Sealed>(key, value),
             Subscriptions::KIND => self.load_as::<Subscriptions>(key, value),
             OwnDrafts::KIND => self.load_as::<OwnDrafts>(key, value),
@@ -191,6 +195,7 @@ impl Tables {
         dump::<User>(self, &mut rows);
         dump::<Group>(self, &mut rows);
         dump::<Mailbox>(self, &mut rows);
+        dump::<Personal>(self, &mut rows);
         dump::<Sealed>(self, &mut rows);
         dump::<Grant>(self, &mut rows);
         dump::<Subscriptions>(self, &mut rows);
