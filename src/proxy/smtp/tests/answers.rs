@@ -7,7 +7,7 @@ use crate::proxy::smtp::{Finding, Found, Parents};
 use crate::types::{MailboxId, UserId};
 
 /// Knows one message, and a host that does not answer.
-struct Known;
+pub(super) struct Known;
 
 impl Parents for Known {
     fn find<'a>(&'a self, _: UserId, _: MailboxId, ids: &'a [String]) -> Finding<'a> {

@@ -6,6 +6,7 @@ mod attacks;
 mod identity;
 mod lifetime;
 mod limits;
+mod own;
 mod relay;
 mod replay;
 mod world;

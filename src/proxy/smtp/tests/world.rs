@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, hash_password};
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
 use crate::policy::{Holder, RoleName};
-use crate::proxy::smtp::{Parents, Peer, Services, Settings, Unknown, serve};
+use crate::proxy::smtp::{OwnHostSettings, Parents, Peer, Services, Settings, Unknown, serve};
 use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
 use crate::telemetry::{Counters, Journal, SessionId};
 use crate::types::{
@@ -152,6 +152,21 @@ impl World {
             granted_by: "uid:0".into(),
         };
         self.services.store.add_grant(new).await.unwrap();
+        seen
+    }
+
+    /// The settings, before the first session.
+    pub(super) fn settings(&mut self) -> &mut Settings {
+        // NOTE(unwrap): nobody else holds the services yet.
+        &mut Arc::get_mut(&mut self.services).unwrap().settings
+    }
+
+    /// A submission host for people's own mail.
+    pub(super) async fn own(&mut self, temper: Temper, pass_through: bool) -> Arc<Mutex<Seen>> {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let port = host(temper, Arc::clone(&seen)).await;
+        let security = Security::Plaintext;
+        self.settings().own = OwnHostSettings { host: "127.0.0.1".into(), port, security, pass_through };
         seen
     }
 
