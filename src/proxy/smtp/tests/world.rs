@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, hash_password};
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
-use crate::policy::{Holder, RoleName};
+use crate::policy::{Holder, Narrowing, RoleName};
 use crate::proxy::smtp::{OwnHostSettings, Parents, Peer, Services, Settings, Unknown, serve};
 use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
 use crate::telemetry::{Counters, Journal, SessionId};
@@ -103,6 +103,7 @@ impl World {
             send: None,
             from: None,
             until: None,
+            narrowing: Narrowing::default(),
             note: String::new(),
             granted_by: "uid:0".into(),
         };
@@ -146,6 +147,7 @@ impl World {
             mailbox: id,
             role: grant,
             send: None,
+            narrowing: Narrowing::default(),
             from: None,
             until: None,
             note: String::new(),
