@@ -168,12 +168,13 @@ impl Role {
         }
     }
 
-    /// What people may do who have no account of their own: look at an empty INBOX.
+    /// What people may do who have no account of their own: look at an empty INBOX, and send
+    /// their own mail where a host takes it.
     pub(super) fn nowhere() -> Self {
         Self {
             name: RoleName("nobody".into()),
             drafts: DraftScope::Own,
-            send: SendRight::None,
+            send: SendRight::As,
             rights: FolderClass::ALL.map(|class| match class {
                 FolderClass::Inbox => letters("lr"),
                 FolderClass::Ordinary
