@@ -133,7 +133,7 @@ fn a_reloaded_role_acts_in_an_open_session() {
     eventually("the role is there", || known().contains("helper").then_some(()));
     scene.grant(BOB, "helper");
     let mut imap = scene.imap(BOB);
-    assert!(imap.ok("SELECT INBOX").has("[READ-WRITE]"));
+    assert!(imap.ok("SELECT INBOX").tagged.contains("[READ-WRITE]"));
     for rights in ["lr", "lrswi"] {
         roles(rights);
         let shown = format!(" {rights}");
