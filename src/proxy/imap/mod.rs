@@ -6,7 +6,6 @@
 //! `watch` ends it from outside; `record` writes the journal.
 
 mod append;
-mod asked;
 mod client;
 mod ended;
 mod exchange;

@@ -1,6 +1,5 @@
 //! Carrying out a permit: its steps, one upstream command each, and the client's answer.
 
-use super::asked::{changes_unnamed, listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::kinds::{changes_unnamed, listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
