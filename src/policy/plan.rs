@@ -223,13 +223,12 @@ impl Plan {
     }
 
     /// See [`super::Permit::naming`].
-    pub(super) fn naming(&self) -> Option<Step> {
+    pub(super) fn naming(&self, last_number: bool) -> Option<Step> {
         let changes = match self {
             Self::Steps(steps) => steps.iter().any(changes_flags),
             Self::Copy { .. } => true,
-            Self::SplitStore { .. } | Self::Move { .. } | Self::Expunge { .. } | Self::Removing { .. } => {
-                false
-            }
+            Self::Move { .. } => last_number,
+            Self::SplitStore { .. } | Self::Expunge { .. } | Self::Removing { .. } => false,
         };
         changes.then_some(Step { kind: StepKind::Uids })
     }

@@ -9,7 +9,7 @@ use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
-use crate::types::{FolderName, UidSet};
+use crate::types::{FolderName, NumberSet, UidSet};
 
 /// How a permit came out, for the tagged answer.
 pub(super) struct Done {
@@ -41,7 +41,7 @@ impl Session {
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
-            | Command::Move { .. } => self.in_folder(tag, &command, permit).await,
+            | Command::Move { .. } => self.in_folder(tag, command, permit).await,
             Command::Capability
             | Command::Logout
             | Command::Id { .. }
@@ -63,13 +63,20 @@ impl Session {
     }
 
     /// A command on the open folder.
-    async fn in_folder(&mut self, tag: &Tag, command: &Command, permit: Permit) -> Result<(), Ended> {
-        if needs_condstore(command) {
+    async fn in_folder(&mut self, tag: &Tag, mut command: Command, permit: Permit) -> Result<(), Ended> {
+        if needs_condstore(&command) {
             self.condstore_used();
         }
-        match self.steps(tag, command, permit).await? {
-            Ok(done) => self.finish(tag, command, &done),
-            Err(denial) => return self.deny(tag, command, &denial).await,
+        let named = match self.name_messages(tag, &mut command, &permit).await? {
+            Ok(named) => named,
+            Err(done) => {
+                self.finish(tag, &command, &done);
+                return Ok(());
+            }
+        };
+        match self.steps(tag, &command, permit, named).await? {
+            Ok(done) => self.finish(tag, &command, &done),
+            Err(denial) => return self.deny(tag, &command, &denial).await,
         }
         Ok(())
     }
@@ -98,13 +105,10 @@ impl Session {
         tag: &Tag,
         command: &Command,
         mut permit: Permit,
+        mut named: Vec<(u32, u32)>,
     ) -> Result<Result<Done, Denial>, Ended> {
         let mut last = Fact::Start;
         let mut done = Done { condition: Condition::Ok, code: None };
-        let mut named = match self.name_messages(tag, command, &permit).await? {
-            Ok(named) => named,
-            Err(refused) => return Ok(Ok(refused)),
-        };
         loop {
             self.watch.refresh()?;
             let own = self.own_drafts();
@@ -132,23 +136,37 @@ impl Session {
     }
 
     /// Finds (sequence number, UID) of the messages that a command is about to change and does
-    /// not name: the journal must (invariant 12). By number as the command is, so that no EXPUNGE
-    /// comes between (invariant 7). Or upstream's refusal.
+    /// not name by UID: the journal must (invariant 12). By number as the command is, so that no
+    /// EXPUNGE comes between (invariant 7). A `*` is what it was for the client then: mail that
+    /// arrives meanwhile is not meant. Or the end, where upstream refuses or none is meant.
     async fn name_messages(
         &mut self,
         tag: &Tag,
-        command: &Command,
+        command: &mut Command,
         permit: &Permit,
     ) -> Result<Result<Vec<(u32, u32)>, Done>, Ended> {
         self.watch.refresh()?;
-        let naming = permit.naming(self.watch.effective());
-        let Some(step) = naming.filter(|_| changes_unnamed(command)) else { return Ok(Ok(Vec::new())) };
+        let Some((uid, set)) = changed_set(command) else { return Ok(Ok(Vec::new())) };
+        let (by_uid, last) = (*uid, set.has_last());
+        let naming = permit.naming(self.watch.effective(), last && !by_uid);
+        let Some(step) = naming.filter(|_| last || !by_uid) else { return Ok(Ok(Vec::new())) };
+        let messages = self.selected.as_ref().map_or(0, |selected| selected.messages);
         let mut found = Found::default();
         let answer = self.step(tag, command, &step, &mut found).await?;
-        Ok(match answer.is_ok() {
-            true => Ok(self.asked(command, found.numbers)),
-            false => Err(Done { condition: answer.condition, code: answer.code }),
-        })
+        if !answer.is_ok() {
+            return Ok(Err(Done { condition: answer.condition, code: answer.code }));
+        }
+        found.numbers.retain(|(number, _)| *number <= messages);
+        let named = self.asked(command, found.numbers);
+        if let Some((_, set)) = changed_set(command).filter(|_| last) {
+            let meant: UidSet =
+                named.iter().map(|(number, uid)| if by_uid { *uid } else { *number }).collect();
+            let Some(meant) = Option::<NumberSet>::from(&meant) else {
+                return Ok(Err(Done { condition: Condition::Ok, code: None }));
+            };
+            *set = meant;
+        }
+        Ok(Ok(named))
     }
 
     /// One step between its intent and its outcome in the journal (invariant 12).
@@ -351,12 +369,8 @@ impl Session {
             return Vec::new();
         };
         let by_uid = numbers_by_uid(command);
-        let last = if by_uid {
-            numbers.iter().map(|(_, uid)| *uid).max().unwrap_or(0)
-        } else {
-            self.selected.as_ref().map_or(0, |selected| selected.messages)
-        };
-        let meant = set.resolve(last);
+        let last = numbers.iter().map(|(number, uid)| if by_uid { *uid } else { *number }).max();
+        let meant = set.resolve(last.unwrap_or(0));
         numbers
             .into_iter()
             .filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number }))
@@ -501,15 +515,14 @@ pub(super) fn numbers_by_uid(command: &Command) -> bool {
     }
 }
 
-/// Whether the command changes flags or copies, and names messages by sequence number or `*`.
-fn changes_unnamed(command: &Command) -> bool {
-    let (uid, set) = match command {
-        Command::Store { uid, store } => (uid, &store.set),
-        Command::Copy { uid, set, .. } => (uid, set),
-        Command::Fetch { uid, fetch } if fetch.marks_seen() => (uid, &fetch.set),
-        _ => return false,
-    };
-    !uid || set.has_last()
+/// Whether it numbers by UID, and the messages of a command that may change or copy some.
+fn changed_set(command: &mut Command) -> Option<(&mut bool, &mut NumberSet)> {
+    match command {
+        Command::Store { uid, store } => Some((uid, &mut store.set)),
+        Command::Copy { uid, set, .. } | Command::Move { uid, set, .. } => Some((uid, set)),
+        Command::Fetch { uid, fetch } if fetch.marks_seen() => Some((uid, &mut fetch.set)),
+        _ => None,
+    }
 }
 
 /// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
