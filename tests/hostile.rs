@@ -25,6 +25,9 @@ const SEED: u64 = 7888;
 /// Sequences between two looks at the mail host.
 const BATCH: u64 = 250;
 const WORKERS: usize = 4;
+/// The usual limits keep strangers out before they have sent what is to be tried.
+const LIMITS: &str =
+    "[limits]\nunauthenticated_per_address = 300\nper_address = 1000\nper_user = 500\nconnections = 2000\n";
 /// How long an answer is waited for: what swallows the question is let go.
 const PATIENCE: Duration = Duration::from_millis(60);
 /// Most memory that the daemon may come to hold, in KiB; a debug build with its caches warm.
@@ -46,7 +49,7 @@ fn run(seed: u64, count: u64) {
     let (seed, count) = random::seeds("HOSTILE_SEED", (seed, count));
     let began = Instant::now();
     let upstream = Settings { max_connections: 50, extra: state::EXTRA.to_owned(), ..Settings::default() };
-    let scene = Scene::with(upstream, "");
+    let scene = Scene::with(upstream, LIMITS);
     state::furnish(&scene);
     let journal = Journal::new(&scene.proxy.state());
     let mut before = State::take(&scene);

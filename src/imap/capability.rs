@@ -13,15 +13,22 @@ enum Ours {
     Always(&'static str),
     /// Policed by us, carried out by an upstream that has it.
     Shared(&'static str),
+    /// The same, and done by us with another capability of upstream's where it has not.
+    Replaced(&'static str, &'static str),
 }
 
-const OURS: [Ours; 19] = [
+const OURS: [Ours; 25] = [
     Ours::Always("IMAP4rev1"),
     Ours::Always("SASL-IR"),
     Ours::Always("LITERAL-"),
     Ours::Always("ID"),
     Ours::Always("ENABLE"),
     Ours::Always("IDLE"),
+    Ours::Shared("SORT"),
+    Ours::Shared("SORT=DISPLAY"),
+    Ours::Shared("THREAD=REFERENCES"),
+    Ours::Shared("THREAD=REFS"),
+    Ours::Shared("THREAD=ORDEREDSUBJECT"),
     Ours::Always("UNSELECT"),
     Ours::Always("CHILDREN"),
     Ours::Always("NAMESPACE"),
@@ -30,8 +37,9 @@ const OURS: [Ours; 19] = [
     Ours::Shared("CONDSTORE"),
     Ours::Shared("ESEARCH"),
     Ours::Shared("WITHIN"),
+    Ours::Shared("QUOTA"),
     Ours::Always("LIST-STATUS"),
-    Ours::Shared("MOVE"),
+    Ours::Replaced("MOVE", "UIDPLUS"),
     Ours::Shared("STATUS=SIZE"),
     Ours::Always("SPECIAL-USE"),
     Ours::Always("ACL RIGHTS=texk"),
@@ -84,7 +92,8 @@ impl Capabilities {
                 Ours::Always(name) => name,
                 Ours::Shared("CONDSTORE") if self.has_condstore() => "CONDSTORE",
                 Ours::Shared(name) if self.has(name) => name,
-                Ours::Shared(_) => continue,
+                Ours::Replaced(name, other) if self.has(name) || self.has(other) => name,
+                Ours::Shared(_) | Ours::Replaced(..) => continue,
             };
             list.push_str(name);
             list.push(' ');
@@ -113,7 +122,7 @@ mod tests {
     fn only_what_we_police_and_upstream_has() {
         assert_eq!(
             parse(DOVECOT).for_client(50),
-            "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
+            "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
              CONDSTORE ESEARCH WITHIN LIST-STATUS MOVE STATUS=SIZE SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=50"
         );
         assert_eq!(
@@ -121,6 +130,13 @@ mod tests {
             "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE LIST-EXTENDED CONDSTORE \
              LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
         );
+    }
+
+    #[test]
+    fn what_we_do_by_other_means_is_offered() {
+        let offers = |upstream, name| parse(upstream).for_client(50).split(' ').any(|word| word == name);
+        assert!(offers("IMAP4rev1 UIDPLUS", "MOVE"));
+        assert!(!offers("IMAP4rev1", "MOVE"));
     }
 
     #[test]

@@ -8,8 +8,11 @@
 use std::collections::VecDeque;
 
 use super::decision::rights_in;
-use super::{Action, Denial, Effective, FolderClass, Place, ReadState, Reason, Rights, StoreMode};
-use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet};
+use super::moving::{MoveByCopy, move_these, strip_copies};
+use super::{
+    Action, Answering, Denial, Effective, Means, Place, ReadState, Reason, Rights, SendRight, StoreMode,
+};
+use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet, UidValidity};
 
 /// One upstream command that a permit allows. Made here only.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,9 +28,11 @@ impl Step {
     /// Whether the step removes messages: intent and outcome are recorded.
     pub fn removes(&self) -> bool {
         match &self.kind {
-            StepKind::Remove(_) | StepKind::RemoveAll(_) | StepKind::Move { .. } | StepKind::DeleteFolder => {
-                true
-            }
+            StepKind::Remove(_)
+            | StepKind::RemoveAll(_)
+            | StepKind::RemoveCopied(_)
+            | StepKind::Move { .. }
+            | StepKind::DeleteFolder => true,
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
@@ -36,10 +41,13 @@ impl Step {
             | StepKind::Store { .. }
             | StepKind::FindDeleted
             | StepKind::Append { .. }
+            | StepKind::FindFlagged(_)
             | StepKind::Copy
+            | StepKind::CopyThese(_)
             | StepKind::Strip { .. }
             | StepKind::Unselect
-            | StepKind::Submit => false,
+            | StepKind::Address
+            | StepKind::Submit { .. } => false,
         }
     }
 }
@@ -76,18 +84,27 @@ pub enum StepKind {
     RemoveAll(UidSet),
     /// APPEND with these flags.
     Append { flags: Flags },
+    /// SEARCH, within the command's set, for messages with any of these flags.
+    FindFlagged(Flags),
     /// COPY as asked.
     Copy,
+    /// `UID COPY` of exactly these: the first half of a MOVE that the host does not have.
+    CopyThese(UidSet),
+    /// The other half, for messages whose copies the host has confirmed: marks exactly these
+    /// `\Deleted`, then `UID EXPUNGE` of them.
+    RemoveCopied(UidSet),
     /// MOVE; `uids` are the messages meant, `exact` whether only they may move.
     Move { uids: UidSet, exact: bool },
     /// Takes flags that the user may not set off the copies in the target folder.
-    Strip { uids: UidSet, flags: Flags },
+    Strip { validity: UidValidity, uids: UidSet, flags: Flags },
     /// DELETE of a folder.
     DeleteFolder,
     /// UNSELECT, or its equivalent.
     Unselect,
-    /// A message from the mailbox.
-    Submit,
+    /// Sender and recipients of a message.
+    Address,
+    /// A message from the mailbox; `on_behalf`: its header names the person as Sender.
+    Submit { on_behalf: bool },
 }
 
 /// What the last step brought to light.
@@ -101,8 +118,20 @@ pub enum Fact {
     Numbers(Vec<(u32, u32)>),
     /// The UIDs that [`StepKind::FindDeleted`] found.
     Deleted(UidSet),
-    /// The UIDs of the copies in the target folder, where upstream told them.
-    Copied(Option<UidSet>),
+    /// Whether [`StepKind::FindFlagged`] found any.
+    Flagged(bool),
+    /// Which messages went where, if upstream told it.
+    Copied(Option<Copied>),
+}
+
+/// What COPYUID tells (RFC 4315 §3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Copied {
+    /// The target folder's.
+    pub validity: UidValidity,
+    /// The UIDs of the messages that were copied, and as many of their copies.
+    pub from: UidSet,
+    pub to: UidSet,
 }
 
 /// All that a plan may look at.
@@ -135,10 +164,13 @@ pub(super) enum Plan {
     /// Own drafts: find the UIDs, then STORE all flags on the user's own messages and the
     /// rest of the flags on the others.
     SplitStore { place: Place, mode: StoreMode, flags: Flags, known: Flags },
-    /// COPY, then take off the copies what the user may not set there.
-    Copy { strip: Flags },
+    /// COPY, then take off the copies what the user may not set there. Without UIDPLUS
+    /// nobody knows the copies: messages that carry such flags are not copied.
+    Copy { strip: Flags, uidplus: bool },
     /// Find the UIDs, MOVE, then take off as after COPY.
-    Move { from: Place, to: FolderClass, strip: Flags },
+    Move { from: Place, to: Place, strip: Flags },
+    /// Find the UIDs, then copy and remove them piece by piece.
+    MoveByCopy(MoveByCopy),
     /// Find what is marked, then remove what may be removed of it; then `after`.
     Expunge { place: Place, uidplus: bool, after: Option<StepKind> },
     /// Take these removing steps, asking again before each; then `after`.
@@ -147,39 +179,48 @@ pub(super) enum Plan {
 
 /// Longest set in an upstream command line, in octets: servers refuse lines over 8 KiB
 /// (measured on Dovecot), and the rest of the command needs room.
-const MAX_SET_OCTETS: usize = 7_000;
+pub(super) const MAX_SET_OCTETS: usize = 7_000;
 
 impl Plan {
     pub(super) fn of(effective: &Effective, action: &Action) -> Self {
         let one = |kind| Self::Steps(VecDeque::from([kind]));
         match action {
-            Action::Open(place) => one(StepKind::Open { read_only: !changes_anything(effective, *place) }),
+            Action::Open(place) => one(StepKind::Open { read_only: !changes_anything(effective, place) }),
             Action::Status(_)
             | Action::Poll(_)
             | Action::Search(_)
-            | Action::Create { .. }
+            | Action::Create(_)
             | Action::Rename { .. }
             | Action::Administer => one(StepKind::Carry),
             Action::Fetch { place, marks_seen } => {
-                one(StepKind::Fetch { peek: *marks_seen && !sets_seen(effective, *place) })
+                one(StepKind::Fetch { peek: *marks_seen && !sets_seen(effective, place) })
             }
             Action::Store { place, mode, flags, known, conditional } => {
-                store(effective, *place, (*mode, flags, known), *conditional)
+                store(effective, place, (*mode, flags, known), *conditional)
             }
-            Action::Append { class, flags } => {
-                one(StepKind::Append { flags: permitted(effective, Place::of(*class), flags) })
+            Action::Append { place, flags } => {
+                one(StepKind::Append { flags: permitted(effective, place, flags) })
             }
-            Action::Copy { to, .. } => Self::Copy { strip: not_permitted(effective, *to) },
-            Action::Move { from, to } => {
-                Self::Move { from: *from, to: *to, strip: not_permitted(effective, *to) }
+            Action::Copy { to, uidplus, .. } => {
+                Self::Copy { strip: not_permitted(effective, to), uidplus: *uidplus }
             }
-            Action::Expunge { place, uidplus } => expunge(effective, *place, *uidplus, None),
-            Action::Close { place, uidplus } => {
-                expunge(effective, *place, *uidplus, Some(StepKind::Unselect))
+            Action::Move { from, to, means } => {
+                let strip = not_permitted(effective, to);
+                let (from, to) = (from.clone(), to.clone());
+                match means {
+                    Means::Move => Self::Move { from, to, strip },
+                    Means::CopyAndExpunge => Self::MoveByCopy(MoveByCopy::new((from, to), strip)),
+                    Means::Nothing => Self::Steps(VecDeque::new()),
+                }
             }
+            Action::Expunge { place, uidplus } => expunge(effective, place, *uidplus, None),
+            Action::Close { place, uidplus } => expunge(effective, place, *uidplus, Some(StepKind::Unselect)),
             Action::Unselect => one(StepKind::Unselect),
             Action::Delete { .. } => one(StepKind::DeleteFolder),
-            Action::Submit => one(StepKind::Submit),
+            Action::Submit(Answering::Unread) => one(StepKind::Address),
+            Action::Submit(Answering::Known | Answering::New | Answering::Unsure) => {
+                one(StepKind::Submit { on_behalf: effective.send() == SendRight::OnBehalf })
+            }
         }
     }
 
@@ -188,33 +229,36 @@ impl Plan {
             Self::Steps(steps) => steps.pop_front().map_or(Next::Done, run),
             Self::SplitStore { place, mode, flags, known } => {
                 let Fact::Numbers(numbers) = &facts.last else { return run(StepKind::Uids) };
-                let steps = split(facts, *place, (*mode, flags, known), numbers);
+                let steps = split(facts, place, (*mode, flags, known), numbers);
                 self.go_on(Self::Steps(steps), facts)
             }
-            Self::Copy { strip } => {
-                if facts.last == Fact::Start {
-                    return run(StepKind::Copy);
-                }
-                let strip = std::mem::take(strip);
-                self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
-            }
-            Self::Move { from, to, strip } => match &facts.last {
-                Fact::Numbers(numbers) => move_these(facts, (*from, *to), numbers),
-                Fact::Start => run(StepKind::Uids),
-                Fact::Done | Fact::Deleted(_) | Fact::Copied(_) => {
+            Self::Copy { strip, uidplus } => match &facts.last {
+                Fact::Start if !*uidplus && !strip.is_empty() => run(StepKind::FindFlagged(strip.clone())),
+                Fact::Flagged(true) => Next::Refuse(Denial::new(facts.effective, COPYING, Reason::FlagsStay)),
+                Fact::Start | Fact::Flagged(false) => run(StepKind::Copy),
+                Fact::Done | Fact::Numbers(_) | Fact::Deleted(_) | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
-                    self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
+                    self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
             },
+            Self::Move { from, to, strip } => match &facts.last {
+                Fact::Numbers(numbers) => move_these(facts, (from, to), numbers),
+                Fact::Start => run(StepKind::Uids),
+                Fact::Done | Fact::Deleted(_) | Fact::Flagged(_) | Fact::Copied(_) => {
+                    let strip = std::mem::take(strip);
+                    self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
+                }
+            },
+            Self::MoveByCopy(plan) => plan.next(facts),
             Self::Expunge { place, uidplus, after } => {
                 let Fact::Deleted(found) = &facts.last else { return run(StepKind::FindDeleted) };
-                let steps = removals(facts, *place, found, *uidplus);
-                let (place, after) = (*place, after.take());
+                let steps = removals(facts, place, found, *uidplus);
+                let (place, after) = (place.clone(), after.take());
                 self.go_on(Self::Removing { place, steps, after }, facts)
             }
             Self::Removing { place, steps, after } => match steps.pop_front() {
-                Some(step) => match still_own(facts, *place, step) {
-                    Some(step) => still_allowed(facts, *place, Rights::EXPUNGE, step),
+                Some(step) => match still_own(facts, place, step) {
+                    Some(step) => still_allowed(facts, place, Rights::EXPUNGE, step),
                     None => self.next(facts),
                 },
                 None => after.take().map_or(Next::Done, run),
@@ -227,7 +271,7 @@ impl Plan {
         let changes = match self {
             Self::Steps(steps) => steps.iter().any(changes_flags),
             Self::Copy { .. } => true,
-            Self::Move { .. } => last_number,
+            Self::Move { .. } | Self::MoveByCopy(_) => last_number,
             Self::SplitStore { .. } | Self::Expunge { .. } | Self::Removing { .. } => false,
         };
         changes.then_some(Step { kind: StepKind::Uids })
@@ -239,7 +283,7 @@ impl Plan {
     }
 }
 
-fn run(kind: StepKind) -> Next {
+pub(super) fn run(kind: StepKind) -> Next {
     Next::Run(Step { kind })
 }
 
@@ -249,17 +293,17 @@ fn changes_flags(kind: &StepKind) -> bool {
 }
 
 /// Whether anything in the place may be changed; if not, it is EXAMINEd upstream (invariant 9).
-fn changes_anything(effective: &Effective, place: Place) -> bool {
+fn changes_anything(effective: &Effective, place: &Place) -> bool {
     let held = rights_in(effective, place);
     [Rights::SEEN, Rights::WRITE, Rights::DELETED, Rights::EXPUNGE].into_iter().any(|right| held.has(right))
 }
 
-fn sets_seen(effective: &Effective, place: Place) -> bool {
+fn sets_seen(effective: &Effective, place: &Place) -> bool {
     rights_in(effective, place).has(Rights::SEEN) && effective.read_state() == ReadState::Shared
 }
 
 /// Those of `flags` that may go upstream in this place.
-fn permitted(effective: &Effective, place: Place, flags: &Flags) -> Flags {
+fn permitted(effective: &Effective, place: &Place, flags: &Flags) -> Flags {
     let held = rights_in(effective, place);
     flags.filter(|flag| match flag.kind() {
         FlagKind::Seen => sets_seen(effective, place),
@@ -268,14 +312,19 @@ fn permitted(effective: &Effective, place: Place, flags: &Flags) -> Flags {
 }
 
 /// System flags that a copy must not carry into this class.
-fn not_permitted(effective: &Effective, to: FolderClass) -> Flags {
+fn not_permitted(effective: &Effective, to: &Place) -> Flags {
     let all: Flags = SystemFlag::ALL.into_iter().map(Flag::System).collect();
-    all.minus(&permitted(effective, Place::of(to), &all))
+    all.minus(&permitted(effective, to, &all))
 }
 
 /// STORE: as asked where every flag that it touches is permitted; otherwise the permitted
 /// part, and then the true flags (docs/rights.md, "Answers").
-fn store(effective: &Effective, place: Place, asked: (StoreMode, &Flags, &Flags), conditional: bool) -> Plan {
+fn store(
+    effective: &Effective,
+    place: &Place,
+    asked: (StoreMode, &Flags, &Flags),
+    conditional: bool,
+) -> Plan {
     let (mode, flags, known) = asked;
     let mut touched = flags.clone();
     if mode == StoreMode::Replace {
@@ -283,14 +332,14 @@ fn store(effective: &Effective, place: Place, asked: (StoreMode, &Flags, &Flags)
         known.iter().for_each(|flag| touched.insert(flag));
     }
     let allowed = permitted(effective, place, &touched);
-    let splits = effective.only_own(place.class) && allowed.has(SystemFlag::Deleted);
+    let splits = effective.only_own(place) && allowed.has(SystemFlag::Deleted);
     let all = allowed == touched;
     if all && !splits {
         let (target, flags) = (Target::Asked, flags.clone());
         return Plan::Steps(VecDeque::from([StepKind::Store { target, mode, flags, silent: false }]));
     }
     if splits && !conditional {
-        return Plan::SplitStore { place, mode, flags: flags.clone(), known: known.clone() };
+        return Plan::SplitStore { place: place.clone(), mode, flags: flags.clone(), known: known.clone() };
     }
     // A conditional STORE must happen whole or not at all on each message (RFC 7162 §3.1.3):
     // what would take two commands is not done, and the answer shows what is true.
@@ -322,7 +371,7 @@ fn reduced(target: &Target, mode: StoreMode, flags: &Flags, allowed: &Flags) -> 
 /// The STOREs for own drafts and for those of others, then the true flags.
 fn split(
     facts: &Facts<'_>,
-    place: Place,
+    place: &Place,
     (mode, flags, known): (StoreMode, &Flags, &Flags),
     numbers: &[(u32, u32)],
 ) -> VecDeque<StepKind> {
@@ -333,7 +382,7 @@ fn split(
     }
     let allowed = permitted(facts.effective, place, &touched);
     let for_others = allowed.minus(&SystemFlag::Deleted.into());
-    let own = |uid: u32| facts.own.contains(uid) || !facts.effective.only_own(place.class);
+    let own = |uid: u32| facts.own.contains(uid) || !facts.effective.only_own(place);
     let pick = |mine: bool| -> UidSet {
         let these = numbers.iter().filter(|(_, uid)| own(*uid) == mine);
         these.map(|(number, uid)| if facts.by_uid { *uid } else { *number }).collect()
@@ -348,33 +397,9 @@ fn split(
     steps
 }
 
-fn move_these(facts: &Facts<'_>, (from, to): (Place, FolderClass), numbers: &[(u32, u32)]) -> Next {
-    let uids: UidSet = numbers.iter().map(|(_, uid)| *uid).collect();
-    if uids.is_empty() {
-        return Next::Done;
-    }
-    let exact = facts.effective.only_own(from.class);
-    let all_own = uids.minus(facts.own).is_empty();
-    if exact && (!all_own || uids.to_string().len() > MAX_SET_OCTETS) {
-        return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::NotOwn));
-    }
-    if !facts.effective.rights_on(to).has(Rights::INSERT) {
-        return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::Withdrawn));
-    }
-    still_allowed(facts, from, Rights::DELETED | Rights::EXPUNGE, StepKind::Move { uids, exact })
-}
-
-fn strip_copies(last: &Fact, strip: Flags) -> VecDeque<StepKind> {
-    let Fact::Copied(Some(uids)) = last else { return VecDeque::new() };
-    if strip.is_empty() {
-        return VecDeque::new();
-    }
-    lines(uids).into_iter().map(|uids| StepKind::Strip { uids, flags: strip.clone() }).collect()
-}
-
-fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<StepKind>) -> Plan {
+fn expunge(effective: &Effective, place: &Place, uidplus: bool, after: Option<StepKind>) -> Plan {
     if rights_in(effective, place).has(Rights::EXPUNGE) {
-        return Plan::Expunge { place, uidplus, after };
+        return Plan::Expunge { place: place.clone(), uidplus, after };
     }
     Plan::Steps(after.into_iter().collect())
 }
@@ -383,8 +408,8 @@ fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<Ste
 ///
 /// Without UIDPLUS there is only the EXPUNGE that takes everything marked: it serves
 /// somebody who may remove everything, and nobody else.
-fn removals(facts: &Facts<'_>, place: Place, found: &UidSet, uidplus: bool) -> VecDeque<StepKind> {
-    let only_own = facts.effective.only_own(place.class);
+fn removals(facts: &Facts<'_>, place: &Place, found: &UidSet, uidplus: bool) -> VecDeque<StepKind> {
+    let only_own = facts.effective.only_own(place);
     let meant = if only_own { found.intersect(facts.own) } else { found.clone() };
     if uidplus {
         return lines(&meant).into_iter().map(StepKind::Remove).collect();
@@ -395,8 +420,8 @@ fn removals(facts: &Facts<'_>, place: Place, found: &UidSet, uidplus: bool) -> V
 
 /// Of a removing step, what is the user's own, where only that may be removed by now: the
 /// role may have changed since the plan was made.
-fn still_own(facts: &Facts<'_>, place: Place, step: StepKind) -> Option<StepKind> {
-    if !facts.effective.only_own(place.class) {
+fn still_own(facts: &Facts<'_>, place: &Place, step: StepKind) -> Option<StepKind> {
+    if !facts.effective.only_own(place) {
         return Some(step);
     }
     match step {
@@ -410,18 +435,18 @@ fn still_own(facts: &Facts<'_>, place: Place, step: StepKind) -> Option<StepKind
 }
 
 /// A step that removes mail asks the rights of this moment once more.
-fn still_allowed(facts: &Facts<'_>, place: Place, needed: Rights, kind: StepKind) -> Next {
+fn still_allowed(facts: &Facts<'_>, place: &Place, needed: Rights, kind: StepKind) -> Next {
     if rights_in(facts.effective, place).has(needed) {
         return run(kind);
     }
     Next::Refuse(Denial::new(facts.effective, REMOVING, Reason::Withdrawn))
 }
 
-const MOVING: &str = "moving these messages";
+const COPYING: &str = "copying these messages";
 const REMOVING: &str = "removing messages";
 
 /// Cuts a set into pieces that fit a command line.
-fn lines(set: &UidSet) -> VecDeque<UidSet> {
+pub(super) fn lines(set: &UidSet) -> VecDeque<UidSet> {
     let mut out = VecDeque::new();
     let (mut line, mut octets) = (UidSet::new(), 0);
     for (a, b) in set.ranges() {

@@ -77,15 +77,15 @@ impl Report {
 impl Act {
     /// Whether the untagged data are compared.
     pub(crate) fn is_compared(&self) -> bool {
-        match self {
+        !matches!(
+            self,
             Act::OurOwn
-            | Act::ListRights
-            | Act::Subscriptions
-            | Act::Subscribe { .. }
-            | Act::Odd
-            | Act::Malformed => false,
-            _ => true,
-        }
+                | Act::ListRights
+                | Act::Subscriptions
+                | Act::Subscribe { .. }
+                | Act::Odd
+                | Act::Malformed
+        )
     }
 }
 
@@ -156,16 +156,16 @@ fn no_such_message(line: &str) -> bool {
 pub(crate) fn show_own_drafts(command: &Command, in_drafts: bool, ours: &mut Answer, report: &mut Report) {
     for said in &mut ours.said {
         match said {
-            Said::Flags("PERMANENTFLAGS", flags) if in_drafts => {
-                if flags.remove("\\DELETED") {
-                    report.used("own-drafts");
-                }
+            Said::Flags("PERMANENTFLAGS", flags) if in_drafts && flags.contains("\\DELETED") => {
+                flags.remove("\\DELETED");
+                report.used("own-drafts");
             }
-            Said::Data(text) if matches!(&command.act, Act::MyRights(folder) if folder == "Drafts") => {
-                if *text == "MYRIGHTS Drafts eilrstw" {
-                    *text = "MYRIGHTS Drafts ilrsw".to_owned();
-                    report.used("own-drafts");
-                }
+            Said::Data(text)
+                if matches!(&command.act, Act::MyRights(folder) if folder == "Drafts")
+                    && *text == "MYRIGHTS Drafts eilrstw" =>
+            {
+                *text = "MYRIGHTS Drafts ilrsw".to_owned();
+                report.used("own-drafts");
             }
             _ => {}
         }

@@ -297,9 +297,8 @@ impl Course<'_> {
                 }
             }
             Act::Create(folder) if answer.is_ok() => {
-                if make_ordinary(&mut self.owner, folder) {
-                    report.used("new-folder-class");
-                }
+                let made = make_ordinary(&mut self.owner, folder);
+                made.then(|| report.used("new-folder-class"));
             }
             _ => {}
         }

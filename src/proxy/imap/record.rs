@@ -61,7 +61,10 @@ impl Recorder {
             crate::policy::Reason::Right(_) => "right",
             crate::policy::Reason::ReadOnly => "read-only",
             crate::policy::Reason::NotOwn => "not own",
+            crate::policy::Reason::NoMeans | crate::policy::Reason::Unconfirmed => "host",
+            crate::policy::Reason::FlagsStay => "flags",
             crate::policy::Reason::Send => "send",
+            crate::policy::Reason::NotAnAnswer => "no answer",
             crate::policy::Reason::Withdrawn => "withdrawn",
         };
         let (user, mailbox) = (effective.user, effective.mailbox);
@@ -142,7 +145,11 @@ pub(super) fn act(
             | Command::Unselect
             | Command::Expunge
             | Command::UidExpunge(_)
+            | Command::GetQuota { .. }
+            | Command::GetQuotaRoot(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -157,8 +164,10 @@ pub(super) fn act(
         | StepKind::Uids
         | StepKind::Flags
         | StepKind::FindDeleted
+        | StepKind::FindFlagged(_)
         | StepKind::Unselect
-        | StepKind::Submit => return None,
+        | StepKind::Address
+        | StepKind::Submit { .. } => return None,
         StepKind::Store { mode, flags, .. } => {
             let sign = match mode {
                 StoreMode::Add => "+",
@@ -170,8 +179,10 @@ pub(super) fn act(
         StepKind::Remove(uids) | StepKind::RemoveAll(uids) => ("e", Some(uids.clone()), None),
         StepKind::Append { flags } => ("i", None, Some(flags.to_string())),
         StepKind::Copy => ("i", asked(step, command, named), None),
+        StepKind::CopyThese(uids) => ("i", Some(uids.clone()), None),
+        StepKind::RemoveCopied(uids) => ("te", Some(uids.clone()), None),
         StepKind::Move { uids, .. } => ("tei", Some(uids.clone()), None),
-        StepKind::Strip { uids, flags } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
+        StepKind::Strip { uids, flags, .. } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
         StepKind::DeleteFolder => ("xte", None, None),
     };
     let folder = folder(command).cloned().or_else(|| selected.map(|selected| selected.name.clone()));
@@ -280,6 +291,12 @@ pub(super) fn verb(command: &Command) -> &'static str {
         Command::UidExpunge(_) => "UID EXPUNGE",
         Command::Search { uid: false, .. } => "SEARCH",
         Command::Search { uid: true, .. } => "UID SEARCH",
+        Command::GetQuota { .. } => "GETQUOTA",
+        Command::GetQuotaRoot(_) => "GETQUOTAROOT",
+        Command::Sort { uid: false, .. } => "SORT",
+        Command::Sort { uid: true, .. } => "UID SORT",
+        Command::Thread { uid: false, .. } => "THREAD",
+        Command::Thread { uid: true, .. } => "UID THREAD",
         Command::Fetch { uid: false, .. } => "FETCH",
         Command::Fetch { uid: true, .. } => "UID FETCH",
         Command::Store { uid: false, .. } => "STORE",

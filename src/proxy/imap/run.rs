@@ -4,12 +4,13 @@ use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
+use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Tag, Thread};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
+use crate::imap::scan::Listing;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
-use crate::types::{FolderName, NumberSet, UidSet};
+use crate::types::{FolderName, UidSet};
 
 /// How a permit came out, for the tagged answer.
 pub(super) struct Done {
@@ -28,6 +29,9 @@ impl Session {
         match &command {
             Command::Select(_) | Command::Examine(_) => Box::pin(self.open(tag, &command, permit)).await,
             Command::Status { folder, items } => Box::pin(self.status(tag, folder, items)).await,
+            Command::GetQuota { .. } | Command::GetQuotaRoot(_) => {
+                Box::pin(self.quota(tag, &command, permit)).await
+            }
             Command::Idle => Box::pin(self.idle(tag, &command, permit)).await,
             Command::Create { .. } | Command::Delete(_) | Command::Rename { .. } => {
                 Box::pin(self.change_folders(tag, &command, permit)).await
@@ -38,6 +42,8 @@ impl Session {
             | Command::Expunge
             | Command::UidExpunge(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -120,7 +126,13 @@ impl Session {
                 Next::Done => return Ok(Ok(done)),
             };
             let mut found = Found::default();
-            let answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
+            let mut answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
+            if let StepKind::CopyThese(_) = step.kind()
+                && let Some(code) = answer.code.take_if(|code| code.starts_with("COPYUID"))
+            {
+                // Before the EXPUNGEs that follow (RFC 6851 §4.3).
+                reply::untagged(self.client.wire.out(), Outcome::Ok, &code, "Messages have been copied");
+            }
             if !matches!(step.kind(), StepKind::Strip { .. }) {
                 done.condition = answer.condition;
                 done.code = answer.code.or(done.code);
@@ -133,40 +145,6 @@ impl Session {
                 named.clone_from(numbers);
             }
         }
-    }
-
-    /// Finds (sequence number, UID) of the messages that a command is about to change and does
-    /// not name by UID: the journal must (invariant 12). By number as the command is, so that no
-    /// EXPUNGE comes between (invariant 7). A `*` is what it was for the client then: mail that
-    /// arrives meanwhile is not meant. Or the end, where upstream refuses or none is meant.
-    async fn name_messages(
-        &mut self,
-        tag: &Tag,
-        command: &mut Command,
-        permit: &Permit,
-    ) -> Result<Result<Vec<(u32, u32)>, Done>, Ended> {
-        self.watch.refresh()?;
-        let Some((uid, set)) = changed_set(command) else { return Ok(Ok(Vec::new())) };
-        let (by_uid, last) = (*uid, set.has_last());
-        let naming = permit.naming(self.watch.effective(), last && !by_uid);
-        let Some(step) = naming.filter(|_| last || !by_uid) else { return Ok(Ok(Vec::new())) };
-        let messages = self.selected.as_ref().map_or(0, |selected| selected.messages);
-        let mut found = Found::default();
-        let answer = self.step(tag, command, &step, &mut found).await?;
-        if !answer.is_ok() {
-            return Ok(Err(Done { condition: answer.condition, code: answer.code }));
-        }
-        found.numbers.retain(|(number, _)| *number <= messages);
-        let named = self.asked(command, found.numbers);
-        if let Some((_, set)) = changed_set(command).filter(|_| last) {
-            let meant: UidSet =
-                named.iter().map(|(number, uid)| if by_uid { *uid } else { *number }).collect();
-            let Some(meant) = Option::<NumberSet>::from(&meant) else {
-                return Ok(Err(Done { condition: Condition::Ok, code: None }));
-            };
-            *set = meant;
-        }
-        Ok(Ok(named))
     }
 
     /// One step between its intent and its outcome in the journal (invariant 12).
@@ -187,6 +165,7 @@ impl Session {
         };
         let taken = match step.kind() {
             StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
+            StepKind::RemoveCopied(_) => Box::pin(self.remove_copied(tag, command, step, found)).await,
             _ => self.step(tag, command, step, found).await,
         };
         let outcome = super::record::outcome(&taken, found);
@@ -202,7 +181,7 @@ impl Session {
     }
 
     /// One step: written, sent, and its answer read.
-    async fn step(
+    pub(super) async fn step(
         &mut self,
         tag: &Tag,
         command: &Command,
@@ -213,15 +192,44 @@ impl Session {
             tracing::error!(?step, "a permitted step cannot be written");
             return Ok(Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) });
         };
+        self.send_step((tag, command), step, (&outgoing, &ours), found).await
+    }
+
+    /// Marks messages that have been copied, then removes exactly those.
+    async fn remove_copied(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        step: &Step,
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
+        let ours = self.lease.as_mut().and_then(|lease| Tag::parse(lease.tag().as_bytes()));
+        let mark = ours.and_then(|ours| Some((writer::mark_copied(step, command, ours.as_str())?, ours)));
+        let Some((outgoing, ours)) = mark else { return Err(Ended::UpstreamGone) };
+        let marked = self.send_step((tag, command), step, (&outgoing, &ours), found).await?;
+        if !marked.is_ok() {
+            return Ok(marked);
+        }
+        self.step(tag, command, step, found).await
+    }
+
+    /// Sends what a step became and reads its answer, to the end if it changes something.
+    async fn send_step(
+        &mut self,
+        (tag, command): (&Tag, &Command),
+        step: &Step,
+        (outgoing, ours): (&Outgoing, &Tag),
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
         let manner = self.manner(step, command);
         let changes = super::record::act(step, command, self.selected.as_deref(), &[]).is_some();
         // Nobody waits for the rest of a message that nobody reads.
         let changes = changes && !matches!(step.kind(), StepKind::Fetch { .. });
-        match self.exchange(tag, manner, (&outgoing, &ours), found).await {
+        match self.exchange(tag, manner, (outgoing, ours), found).await {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
             Err(ended) if changes && found.sent && !ended.is_fault_of_upstream() => {
-                Err(Box::pin(self.read_to_its_end(ended, &ours, found)).await)
+                Err(Box::pin(self.read_to_its_end(ended, ours, found)).await)
             }
             answer => answer,
         }
@@ -297,7 +305,9 @@ impl Session {
         let show = match step.kind() {
             _ if matches!(command, Command::Close) => Show::Nothing,
             StepKind::Unselect => Show::Nothing,
-            StepKind::Uids | StepKind::FindDeleted => Show::Changes,
+            StepKind::Uids | StepKind::FindDeleted | StepKind::FindFlagged(_) | StepKind::RemoveCopied(_) => {
+                Show::Changes
+            }
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
@@ -307,14 +317,22 @@ impl Session {
             | StepKind::RemoveAll(_)
             | StepKind::Append { .. }
             | StepKind::Copy
+            | StepKind::CopyThese(_)
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
-            | StepKind::Submit => Show::Answer,
+            | StepKind::Address
+            | StepKind::Submit { .. } => Show::Answer,
         };
         let no_expunge = match command {
-            Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
-            Command::Copy { .. } | Command::Move { .. } => !by_uid && *step.kind() == StepKind::Uids,
+            Command::Fetch { .. }
+            | Command::Store { .. }
+            | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. } => !by_uid,
+            Command::Copy { .. } | Command::Move { .. } => {
+                !by_uid && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
+            }
             _ => false,
         };
         let renames = match (step.kind(), command) {
@@ -323,14 +341,14 @@ impl Session {
         };
         let renamed = |item: &str| renames.iter().any(|rename| rename.client == item);
         let readable = super::record::target(command).is_some_and(|folder| {
-            self.watch.effective().rights_on(self.watch.class_of(folder)).has(Rights::READ)
+            self.watch.effective().rights_on(&self.watch.place_of(folder)).has(Rights::READ)
         });
         Manner {
             show,
             opening: false,
             no_expunge,
             condstore: self.condstore,
-            searches: matches!(command, Command::Search { .. }),
+            searches: listing(command),
             by_uid,
             tells_uids: readable,
             as_rfc822: renamed("RFC822"),
@@ -343,7 +361,8 @@ impl Session {
         match step.kind() {
             StepKind::Uids => Fact::Numbers(self.asked(command, found.numbers)),
             StepKind::FindDeleted => Fact::Deleted(found.uids),
-            StepKind::Copy | StepKind::Move { .. } => Fact::Copied(found.stored.map(|(_, uids)| uids)),
+            StepKind::FindFlagged(_) => Fact::Flagged(!found.uids.is_empty()),
+            StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(found.copied),
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
@@ -351,16 +370,18 @@ impl Session {
             | StepKind::Store { .. }
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
+            | StepKind::RemoveCopied(_)
             | StepKind::Append { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
-            | StepKind::Submit => Fact::Done,
+            | StepKind::Address
+            | StepKind::Submit { .. } => Fact::Done,
         }
     }
 
     /// Those messages that the command names: upstream may tell of others in between.
-    fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    pub(super) fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
         let (Command::Store { store: crate::imap::command::Store { set, .. }, .. }
         | Command::Fetch { fetch: crate::imap::command::Fetch { set, .. }, .. }
         | Command::Copy { set, .. }
@@ -381,12 +402,10 @@ impl Session {
     fn own_drafts(&self) -> UidSet {
         let Some(selected) = &self.selected else { return UidSet::new() };
         let effective = self.watch.effective();
-        // Asked first: it costs nothing, and most roles need to know no more.
-        let only_own = effective.only_own(FolderClass::Drafts);
-        if !only_own || self.watch.class_of(&selected.name) != FolderClass::Drafts {
+        let snapshot = self.services.store.snapshot();
+        if !effective.only_own(&snapshot.place_of(effective.mailbox, &selected.name)) {
             return UidSet::new();
         }
-        let snapshot = self.services.store.snapshot();
         snapshot.own_drafts(effective.user, effective.mailbox, &selected.name, selected.validity)
     }
 
@@ -395,10 +414,10 @@ impl Session {
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
         let store = &self.services.store;
-        let is_drafts = |folder: &FolderName| self.watch.class_of(folder) == FolderClass::Drafts;
+        let is_drafts = |folder: &FolderName| self.watch.place_of(folder).class == FolderClass::Drafts;
         let mut kept = Ok(());
         if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
-            && matches!(step.kind(), StepKind::Append { .. } | StepKind::Copy | StepKind::Move { .. })
+            && puts_messages(step)
             && is_drafts(folder)
         {
             kept = store.own_drafts_add(user, mailbox, folder.clone(), *validity, uids.clone()).await;
@@ -483,9 +502,20 @@ impl Session {
     }
 }
 
+/// Whether the step puts messages into the command's target.
+fn puts_messages(step: &Step) -> bool {
+    matches!(
+        step.kind(),
+        StepKind::Append { .. } | StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. }
+    )
+}
+
 fn step_removes(step: &Step) -> Option<&UidSet> {
     match step.kind() {
-        StepKind::Remove(uids) | StepKind::RemoveAll(uids) | StepKind::Move { uids, .. } => Some(uids),
+        StepKind::Remove(uids)
+        | StepKind::RemoveAll(uids)
+        | StepKind::RemoveCopied(uids)
+        | StepKind::Move { uids, .. } => Some(uids),
         StepKind::Carry
         | StepKind::Open { .. }
         | StepKind::Fetch { .. }
@@ -493,12 +523,25 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Flags
         | StepKind::Store { .. }
         | StepKind::FindDeleted
+        | StepKind::FindFlagged(_)
         | StepKind::Append { .. }
         | StepKind::Copy
+        | StepKind::CopyThese(_)
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit => None,
+        | StepKind::Address
+        | StepKind::Submit { .. } => None,
+    }
+}
+
+/// Which list of numbers answers the command.
+fn listing(command: &Command) -> Option<Listing> {
+    match command {
+        Command::Search { .. } => Some(Listing::Search),
+        Command::Sort { .. } => Some(Listing::Sort),
+        Command::Thread { .. } => Some(Listing::Thread),
+        _ => None,
     }
 }
 
@@ -506,22 +549,14 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
 pub(super) fn numbers_by_uid(command: &Command) -> bool {
     match command {
         Command::Search { uid, .. }
+        | Command::Sort { uid, .. }
+        | Command::Thread { uid, .. }
         | Command::Fetch { uid, .. }
         | Command::Store { uid, .. }
         | Command::Copy { uid, .. }
         | Command::Move { uid, .. } => *uid,
         Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
         _ => false,
-    }
-}
-
-/// Whether it numbers by UID, and the messages of a command that may change or copy some.
-fn changed_set(command: &mut Command) -> Option<(&mut bool, &mut NumberSet)> {
-    match command {
-        Command::Store { uid, store } => Some((uid, &mut store.set)),
-        Command::Copy { uid, set, .. } | Command::Move { uid, set, .. } => Some((uid, set)),
-        Command::Fetch { uid, fetch } if fetch.marks_seen() => Some((uid, &mut fetch.set)),
-        _ => None,
     }
 }
 
@@ -532,7 +567,9 @@ fn needs_condstore(command: &Command) -> bool {
             fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
         }
         Command::Store { store, .. } => store.unchanged_since.is_some(),
-        Command::Search { search, .. } => search.keys.iter().any(asks_mod_seq),
+        Command::Search { search, .. }
+        | Command::Sort { sort: Sort { search, .. }, .. }
+        | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
         _ => false,
     }
 }
