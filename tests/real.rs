@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/clients.rs"]
+mod clients;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]
@@ -11,6 +13,8 @@ mod furnished;
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
+#[path = "real/maildir.rs"]
+mod maildir;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/spoofing.rs"]
