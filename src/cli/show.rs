@@ -112,6 +112,7 @@ fn grants(rows: &[GrantRow]) -> String {
                 Some(send) => format!("{}, send {}", grant.role, send.as_str()),
                 None => grant.role.clone(),
             },
+            or_dash(Some(grant.folders.as_str())),
             grant.state.clone(),
             when(grant.from),
             when(grant.until),
@@ -120,7 +121,7 @@ fn grants(rows: &[GrantRow]) -> String {
         ]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    render(&["HOLDER", "MAILBOX", "ROLE", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
+    render(&["HOLDER", "MAILBOX", "ROLE", "FOLDERS", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
 }
 
 fn explanation(explained: &Explained) -> String {

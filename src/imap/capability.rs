@@ -17,6 +17,7 @@ enum Ours {
     Replaced(&'static str, &'static str),
 }
 
+<<<<<<< HEAD
 impl Ours {
     /// Its name, unless it is ours alone.
     fn handed_on(&self) -> Option<&'static str> {
@@ -37,12 +38,20 @@ impl Ours {
 }
 
 const OURS: [Ours; 19] = [
+=======
+const OURS: [Ours; 25] = [
+>>>>>>> main
     Ours::Always("IMAP4rev1"),
     Ours::Always("SASL-IR"),
     Ours::Always("LITERAL-"),
     Ours::Always("ID"),
     Ours::Always("ENABLE"),
     Ours::Always("IDLE"),
+    Ours::Shared("SORT"),
+    Ours::Shared("SORT=DISPLAY"),
+    Ours::Shared("THREAD=REFERENCES"),
+    Ours::Shared("THREAD=REFS"),
+    Ours::Shared("THREAD=ORDEREDSUBJECT"),
     Ours::Always("UNSELECT"),
     Ours::Always("CHILDREN"),
     Ours::Always("NAMESPACE"),
@@ -51,6 +60,7 @@ const OURS: [Ours; 19] = [
     Ours::Shared("CONDSTORE"),
     Ours::Shared("ESEARCH"),
     Ours::Shared("WITHIN"),
+    Ours::Shared("QUOTA"),
     Ours::Always("LIST-STATUS"),
     Ours::Replaced("MOVE", "UIDPLUS"),
     Ours::Shared("STATUS=SIZE"),
@@ -148,7 +158,7 @@ mod tests {
     fn only_what_we_police_and_upstream_has() {
         assert_eq!(
             parse(DOVECOT).for_client(50),
-            "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
+            "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
              CONDSTORE ESEARCH WITHIN LIST-STATUS MOVE STATUS=SIZE SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=50"
         );
         assert_eq!(

@@ -94,7 +94,7 @@ fn one_session_shows_own_and_shared_mail() {
     assert!(status.has("* STATUS \"Shared/info\" (MESSAGES 2)"), "{status}");
     assert!(status.has("* STATUS \"Shared/support\" (MESSAGES 2)"), "{status}");
 
-    says(&mut imap, "SELECT INBOX", "[READ-WRITE]");
+    says(&mut imap, "SELECT INBOX", "* 2 EXISTS");
     says(
         &mut imap,
         "STATUS Shared/info/Work/2026 (MESSAGES)",
@@ -139,7 +139,7 @@ fn the_rights_of_one_mailbox_are_not_those_of_another() {
                 imap.command(&format!("CREATE {folder}/New{round}"));
                 imap.command(&format!("RENAME {folder}/New{round} {folder}/Newer{round}"));
                 imap.command(&format!("DELETE {folder}/Newer{round}"));
-                imap.append(folder, "(\\Flagged)", MESSAGE);
+                imap.append(folder, "\\Flagged", MESSAGE);
                 imap.command("UID STORE 1:* +FLAGS (\\Flagged keyword)");
                 imap.command(&format!("UID COPY 1 {folder}"));
                 imap.command(&format!("UID MOVE 1 {folder}"));
@@ -210,7 +210,7 @@ fn without_own_mail_there_is_an_empty_inbox() {
     assert!(listed.has("\"INBOX\"") && listed.has("\"Shared/support/Drafts\""), "{listed}");
     assert!(!listed.has("Shared/info"));
     let opened = imap.ok("SELECT INBOX");
-    assert!(opened.has("* 0 EXISTS") && opened.has("[READ-ONLY]"), "{opened}");
+    assert!(opened.has("* 0 EXISTS") && opened.tagged.contains("[READ-ONLY]"), "{opened}");
     says(&mut imap, "STATUS INBOX (MESSAGES UNSEEN)", "* STATUS \"INBOX\" (MESSAGES 0 UNSEEN 0)");
     says(&mut imap, "SEARCH ALL", "* SEARCH");
     says(&mut imap, "UID SEARCH RETURN (COUNT) UNSEEN", "UID COUNT 0");

@@ -19,6 +19,7 @@ mod local;
 mod login;
 mod nowhere;
 mod open;
+mod quota;
 mod reader;
 mod record;
 mod run;

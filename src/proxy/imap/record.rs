@@ -145,7 +145,11 @@ pub(super) fn act(
             | Command::Unselect
             | Command::Expunge
             | Command::UidExpunge(_)
+            | Command::GetQuota { .. }
+            | Command::GetQuotaRoot(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -287,6 +291,12 @@ pub(super) fn verb(command: &Command) -> &'static str {
         Command::UidExpunge(_) => "UID EXPUNGE",
         Command::Search { uid: false, .. } => "SEARCH",
         Command::Search { uid: true, .. } => "UID SEARCH",
+        Command::GetQuota { .. } => "GETQUOTA",
+        Command::GetQuotaRoot(_) => "GETQUOTAROOT",
+        Command::Sort { uid: false, .. } => "SORT",
+        Command::Sort { uid: true, .. } => "UID SORT",
+        Command::Thread { uid: false, .. } => "THREAD",
+        Command::Thread { uid: true, .. } => "UID THREAD",
         Command::Fetch { uid: false, .. } => "FETCH",
         Command::Fetch { uid: true, .. } => "UID FETCH",
         Command::Store { uid: false, .. } => "STORE",

@@ -77,7 +77,7 @@ pub(super) struct Selected {
 impl Selected {
     /// What policy needs to know of it, as pinned at this moment.
     pub(super) fn place(&self, watch: &Watch) -> PolicyPlace {
-        PolicyPlace { class: watch.class_of(&self.name), read_only: self.read_only }
+        PolicyPlace { read_only: self.read_only, ..watch.place_of(&self.name) }
     }
 }
 
@@ -149,8 +149,8 @@ impl Session {
             Ask::WrongState => self.client.wrong_state(&tag, &command),
             Ask::Unsupported => self.client.unsupported(&tag),
             Ask::NotFound => self.not_found(&tag, &command, None).await,
-            Ask::NoTarget { parent } => {
-                let code = self.try_create(parent);
+            Ask::NoTarget { site } => {
+                let code = self.try_create(&site);
                 self.not_found(&tag, &command, code).await
             }
             Ask::Act(action) => match self.decide(&action)? {
@@ -264,6 +264,7 @@ pub(super) fn names_folders(command: &Command) -> bool {
         | Command::GetAcl(_)
         | Command::SetAcl(_)
         | Command::DeleteAcl(_)
+        | Command::GetQuotaRoot(_)
         | Command::Copy { .. }
         | Command::Move { .. } => true,
         Command::Capability
@@ -280,7 +281,10 @@ pub(super) fn names_folders(command: &Command) -> bool {
         | Command::Unselect
         | Command::Expunge
         | Command::UidExpunge(_)
+        | Command::GetQuota { .. }
         | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
         | Command::Fetch { .. }
         | Command::Store { .. } => false,
     }
