@@ -17,7 +17,6 @@ enum Ours {
     Replaced(&'static str, &'static str),
 }
 
-<<<<<<< HEAD
 impl Ours {
     /// Its name, unless it is ours alone.
     fn handed_on(&self) -> Option<&'static str> {
@@ -37,10 +36,7 @@ impl Ours {
     }
 }
 
-const OURS: [Ours; 19] = [
-=======
 const OURS: [Ours; 25] = [
->>>>>>> main
     Ours::Always("IMAP4rev1"),
     Ours::Always("SASL-IR"),
     Ours::Always("LITERAL-"),

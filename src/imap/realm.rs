@@ -233,6 +233,7 @@ impl Command {
             | Self::Status { folder, .. }
             | Self::MyRights(folder)
             | Self::ListRights { folder, .. }
+            | Self::GetQuotaRoot(folder)
             | Self::GetAcl(folder)
             | Self::SetAcl(folder)
             | Self::DeleteAcl(folder) => Named::One(folder),
@@ -255,6 +256,9 @@ impl Command {
             | Self::Expunge
             | Self::UidExpunge(_)
             | Self::Search { .. }
+            | Self::GetQuota { .. }
+            | Self::Sort { .. }
+            | Self::Thread { .. }
             | Self::Fetch { .. }
             | Self::Store { .. } => Named::None,
         }

@@ -286,7 +286,7 @@ impl Catalogue {
 
     /// The daemon's own connection to the mailbox.
     pub(super) async fn housekeeping(&self, deadline: Instant) -> Result<Lease, LeaseError> {
-        let target = self.lock().target.clone();
+        let target = self.lock().target.clone().ok_or(LeaseError::Full)?;
         self.pools.housekeeping_lease(&target, deadline).await
     }
 

@@ -229,15 +229,9 @@ impl Session {
     fn my_rights(&mut self, folder: &FolderArg, identifier: Option<&Vec<u8>>) -> Result<(), Refusal> {
         let view = self.view();
         let seen = folder.as_ref().ok().and_then(|name| view.entry(name));
-<<<<<<< HEAD
-        let Some((entry, class)) = seen else { return Err(no_such_folder()) };
-        let rights = filter::shown_rights(self.watch.effective(), class);
-        let wire = self.client_wire(&entry.name);
-=======
         let Some((entry, place)) = seen else { return Err(no_such_folder()) };
         let rights = filter::shown_rights(self.watch.effective(), &place);
-        let wire = entry.name.to_wire();
->>>>>>> main
+        let wire = self.client_wire(&entry.name);
         let effective = self.watch.effective().clone();
         drop(view);
         let out = self.client.wire.out();

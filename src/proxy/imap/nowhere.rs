@@ -28,6 +28,8 @@ impl Session {
             | Command::Expunge
             | Command::UidExpunge(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -43,6 +45,8 @@ impl Session {
             | Command::Expunge
             | Command::UidExpunge(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -65,6 +69,8 @@ impl Session {
             | Command::Status { .. }
             | Command::Append(_)
             | Command::Idle
+            | Command::GetQuota { .. }
+            | Command::GetQuotaRoot(_)
             | Command::MyRights(_)
             | Command::ListRights { .. }
             | Command::GetAcl(_)
@@ -90,12 +96,17 @@ impl Session {
         if matches!(command, Command::Close | Command::Unselect) {
             self.in_nowhere = false;
         }
-        if let Command::Search { uid, search } = command {
-            let out = self.client.wire.out();
-            match &search.ret {
-                None => reply::data(out, "SEARCH"),
-                Some(wanted) => reply::data(out, &found_none(tag, *uid, wanted)),
-            }
+        let found = match command {
+            Command::Search { search, uid } => match &search.ret {
+                None => Some("SEARCH".to_owned()),
+                Some(wanted) => Some(found_none(tag, *uid, wanted)),
+            },
+            Command::Sort { .. } => Some("SORT".to_owned()),
+            Command::Thread { .. } => Some("THREAD".to_owned()),
+            _ => None,
+        };
+        if let Some(found) = found {
+            reply::data(self.client.wire.out(), &found);
         }
         reply::completed(self.client.wire.out(), tag, "", super::record::verb(command));
     }

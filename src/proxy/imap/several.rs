@@ -21,7 +21,7 @@ use crate::imap::filter;
 use crate::imap::inventory::{Entry, Inventory, suggest_class};
 use crate::imap::list::{View as Listing, Visible};
 use crate::imap::realm::{Combined, SEPARATOR};
-use crate::policy::{Action, Decision, Effective, FolderClass, decide};
+use crate::policy::{Action, Decision, Effective, Place, decide};
 use crate::proxy::clock;
 use crate::store::Snapshot;
 use crate::types::{FolderName, MailboxId};
@@ -203,8 +203,8 @@ fn add_rows(
     // Clients take the first \Sent that they see: those of shared mailboxes are not told.
     let special = if mailbox == combined.home() { special_uses(inventory) } else { HashMap::new() };
     for entry in inventory.entries() {
-        let class = snapshot.class_of(mailbox, &entry.name);
-        if !effective.sees(class) {
+        let place = snapshot.place_of(mailbox, &entry.name);
+        if !effective.sees(&place) {
             continue;
         }
         let Some(name) = combined.client_name(mailbox, &entry.name, inventory.separator) else { continue };
@@ -216,7 +216,7 @@ fn add_rows(
             special_use: special.get(&entry.name).copied(),
             subscribed: subscriptions.is_subscribed(&entry.name),
             selectable: entry.attributes.is_selectable(),
-            readable: is_readable(effective, class),
+            readable: is_readable(effective, place),
         });
     }
 }
@@ -224,9 +224,9 @@ fn add_rows(
 /// Of a mailbox whose host is out of reach, its name alone.
 fn top_row(part: usize, (effective, snapshot): (&Effective, &Snapshot), combined: &Combined) -> Option<Row> {
     let inbox = FolderName::inbox();
-    let class = snapshot.class_of(effective.mailbox, &inbox);
+    let place = snapshot.place_of(effective.mailbox, &inbox);
     let name = combined.client_name(effective.mailbox, &inbox, Some(SEPARATOR))?;
-    effective.sees(class).then(|| Row {
+    effective.sees(&place).then(|| Row {
         part,
         wire: name.to_wire(),
         name,
@@ -238,8 +238,8 @@ fn top_row(part: usize, (effective, snapshot): (&Effective, &Snapshot), combined
     })
 }
 
-fn is_readable(effective: &Effective, class: FolderClass) -> bool {
-    matches!(decide(effective, &Action::Status(class), clock::now()), Decision::Permit(_))
+fn is_readable(effective: &Effective, place: Place) -> bool {
+    matches!(decide(effective, &Action::Status(place), clock::now()), Decision::Permit(_))
 }
 
 /// One folder for each special use: the one that the host says, else the first by name.
