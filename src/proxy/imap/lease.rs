@@ -72,11 +72,11 @@ impl Session {
 
     /// The command makes its connection send mod-sequences for good (RFC 7162 §3.1): the
     /// session sees them from here on, and the connection serves nobody else afterwards.
-    fn condstore_used(&mut self) {
+    pub(super) fn condstore_used(&mut self) {
         let Some(lease) = &self.lease else { return };
         if lease.capabilities().has_condstore() && !self.condstore {
             self.condstore = true;
-            self.tainted |= lease.enabled() == crate::upstream::EnabledSet::Plain;
+            self.tainted |= lease.enabled() == EnabledSet::Plain;
         }
     }
 
