@@ -18,6 +18,7 @@ mod lease;
 mod lines;
 mod local;
 mod login;
+mod naming;
 mod nowhere;
 mod open;
 mod overlay;
