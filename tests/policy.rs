@@ -265,6 +265,8 @@ fn describe(step: &StepKind) -> String {
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
         StepKind::Submit => "submit".into(),
+        StepKind::File => "file".into(),
+        StepKind::Mark(mark) => format!("mark {}", mark.as_str()),
     }
 }
 

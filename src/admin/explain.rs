@@ -167,6 +167,8 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit => yes(),
+        | StepKind::Submit
+        | StepKind::File
+        | StepKind::Mark(_) => yes(),
     }
 }

@@ -28,6 +28,7 @@ mod decision;
 mod effective;
 mod grant;
 mod plan;
+mod receipt;
 mod rights;
 mod role;
 
@@ -36,6 +37,7 @@ pub use class::FolderClass;
 pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
 pub use effective::Effective;
 pub use grant::{Grant, Holder};
-pub use plan::{Fact, Facts, Next, Step, StepKind, Target};
+pub use plan::{Fact, Facts, Mark, Next, Step, StepKind, Target};
+pub use receipt::Receipt;
 pub use rights::Rights;
 pub use role::{DraftScope, ReadState, Role, RoleName, SendRight};

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::decision::rights_in;
 use super::{Action, Denial, Effective, FolderClass, Place, ReadState, Reason, Rights, StoreMode};
 use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet};
@@ -18,6 +20,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// For [`super::Receipt`] alone.
+    pub(super) fn of_receipt(kind: StepKind) -> Self {
+        Self { kind }
+    }
+
     pub fn kind(&self) -> &StepKind {
         &self.kind
     }
@@ -39,7 +46,9 @@ impl Step {
             | StepKind::Copy
             | StepKind::Strip { .. }
             | StepKind::Unselect
-            | StepKind::Submit => false,
+            | StepKind::Submit
+            | StepKind::File
+            | StepKind::Mark(_) => false,
         }
     }
 }
@@ -88,6 +97,30 @@ pub enum StepKind {
     Unselect,
     /// A message from the mailbox.
     Submit,
+    /// The copy of a message that went out, into the folder for sent mail; see [`super::Receipt`].
+    File,
+    /// A flag on the message that one answers or forwards; see [`super::Receipt`].
+    Mark(Mark),
+}
+
+/// What a message does with its parent.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// `\Answered`.
+    Answered,
+    /// `$Forwarded` (RFC 5788).
+    Forwarded,
+}
+
+impl Mark {
+    /// The flag, as it goes upstream.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "\\Answered",
+            Self::Forwarded => "$Forwarded",
+        }
+    }
 }
 
 /// What the last step brought to light.

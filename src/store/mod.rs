@@ -19,6 +19,7 @@ mod change;
 mod disk;
 mod error;
 mod export;
+mod ledger;
 mod options;
 mod record;
 mod schema;
@@ -32,6 +33,9 @@ mod tests;
 
 pub use change::MAX_TEXT;
 pub use error::StoreError;
+#[cfg(test)]
+pub(crate) use ledger::tests::outgoing;
+pub use ledger::{Answers, Fate, Filing, Ledger, Marking, Outgoing, Place};
 pub use options::{Delete, Options, ReplyFrom, SentCopy};
 pub use record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Pin, Submission, Subscriptions,

@@ -148,7 +148,9 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
         | StepKind::Flags
         | StepKind::FindDeleted
         | StepKind::Unselect
-        | StepKind::Submit => return None,
+        | StepKind::Submit
+        | StepKind::File
+        | StepKind::Mark(_) => return None,
         StepKind::Store { mode, flags, .. } => {
             let sign = match mode {
                 StoreMode::Add => "+",

@@ -259,7 +259,9 @@ impl Session {
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
-            | StepKind::Submit => Show::Answer,
+            | StepKind::Submit
+            | StepKind::File
+            | StepKind::Mark(_) => Show::Answer,
         };
         let no_expunge = match command {
             Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
@@ -304,7 +306,9 @@ impl Session {
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
-            | StepKind::Submit => Fact::Done,
+            | StepKind::Submit
+            | StepKind::File
+            | StepKind::Mark(_) => Fact::Done,
         }
     }
 
@@ -450,7 +454,9 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit => None,
+        | StepKind::Submit
+        | StepKind::File
+        | StepKind::Mark(_) => None,
     }
 }
 
