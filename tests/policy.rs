@@ -93,6 +93,22 @@ fn nothing_begins_under_rights_that_have_changed() {
 }
 
 #[test]
+fn a_permit_is_good_in_its_own_mailbox_alone() {
+    let here = effective(&Role::manager(), ReadState::Shared);
+    let mut elsewhere = here.clone();
+    elsewhere.mailbox = MailboxId(2);
+    let expunge = Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true };
+    let own = UidSet::new();
+    let facts = |last, effective| Facts { last, effective, own: &own, by_uid: true };
+    let Decision::Permit(mut at_start) = decide(&here, &expunge, NOW) else { panic!() };
+    assert!(matches!(at_start.next(&facts(Fact::Start, &elsewhere)), Next::Refuse(_)));
+    let Decision::Permit(mut under_way) = decide(&here, &expunge, NOW) else { panic!() };
+    assert!(matches!(under_way.next(&facts(Fact::Start, &here)), Next::Run(_)));
+    let found = Fact::Deleted(UidSet::range(1, 2));
+    assert!(matches!(under_way.next(&facts(found, &elsewhere)), Next::Refuse(_)));
+}
+
+#[test]
 fn a_long_expunge_stops_at_own_drafts_when_the_role_narrows() {
     let (manager, responder) =
         (effective(&Role::manager(), ReadState::Shared), effective(&Role::responder(), ReadState::Shared));

@@ -106,10 +106,7 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         Command::UidExpunge(_) if !uidplus => Ask::Unsupported,
         Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
         Command::Search { .. } => Ask::Act(Action::Search(place)),
-        Command::Fetch { fetch, .. } => {
-            let marks_seen = fetch.items.iter().any(super::command::FetchItem::marks_seen);
-            Ask::Act(Action::Fetch { place, marks_seen })
-        }
+        Command::Fetch { fetch, .. } => Ask::Act(Action::Fetch { place, marks_seen: fetch.marks_seen() }),
         Command::Store { store, .. } => Ask::Act(Action::Store {
             place,
             mode: store.mode,

@@ -213,6 +213,13 @@ pub struct Fetch {
     pub changed_since: Option<u64>,
 }
 
+impl Fetch {
+    /// Whether upstream sets `\Seen` when asked for this (RFC 3501 §6.4.5).
+    pub fn marks_seen(&self) -> bool {
+        self.items.iter().any(FetchItem::marks_seen)
+    }
+}
+
 /// What FETCH may ask for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum FetchItem {

@@ -16,6 +16,7 @@ pub mod frame;
 pub mod inventory;
 pub mod list;
 pub mod parse;
+pub mod realm;
 pub mod reply;
 pub mod response;
 pub mod scan;

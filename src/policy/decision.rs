@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight};
-use crate::types::Timestamp;
+use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight, Step};
+use crate::types::{MailboxId, Timestamp};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ pub enum Doubt {
 #[derive(Debug)]
 pub struct Permit {
     plan: Plan,
-    /// What it was decided under.
+    /// Where, and what it was decided under.
+    mailbox: MailboxId,
     standing: Standing,
     /// What was asked, for the sentence if the rights change before it is done.
     act: &'static str,
@@ -40,11 +41,20 @@ impl Permit {
     ///
     /// Nothing begins under rights that have changed since the decision: what takes time in
     /// between (a connection, a queue) would otherwise outlive a withdrawn right.
+    /// Nothing goes on under the rights in another mailbox than the decision's.
     pub fn next(&mut self, facts: &Facts<'_>) -> Next {
-        if facts.last == Fact::Start && facts.effective.standing() != self.standing {
+        let elsewhere = facts.effective.mailbox != self.mailbox;
+        if elsewhere || (facts.last == Fact::Start && facts.effective.standing() != self.standing) {
             return Next::Refuse(Denial::new(facts.effective, self.act, Reason::Withdrawn));
         }
         self.plan.next(facts)
+    }
+
+    /// What finds the UIDs of the messages that the act changes, for the record of a command
+    /// that does not name them: it uses nothing of the permit up. `None` if the plan looks for
+    /// them itself, changes none, or would not begin under these rights.
+    pub fn naming(&self, effective: &Effective) -> Option<Step> {
+        self.plan.naming().filter(|_| effective.standing() == self.standing)
     }
 }
 
@@ -111,6 +121,7 @@ pub fn decide(effective: &Effective, action: &Action, now: Timestamp) -> Decisio
         Some(reason) => Decision::Deny(Denial::new(effective, action.gerund(), reason)),
         None => Decision::Permit(Permit {
             plan: Plan::of(effective, action),
+            mailbox: effective.mailbox,
             standing: effective.standing(),
             act: action.gerund(),
         }),

@@ -255,6 +255,18 @@ impl Plan {
         }
     }
 
+    /// See [`super::Permit::naming`].
+    pub(super) fn naming(&self) -> Option<Step> {
+        let changes = match self {
+            Self::Steps(steps) => steps.iter().any(changes_flags),
+            Self::Copy { .. } => true,
+            Self::SplitStore { .. } | Self::Move { .. } | Self::Expunge { .. } | Self::Removing { .. } => {
+                false
+            }
+        };
+        changes.then_some(Step { kind: StepKind::Uids })
+    }
+
     fn go_on(&mut self, next: Self, facts: &Facts<'_>) -> Next {
         *self = next;
         self.next(facts)
@@ -263,6 +275,11 @@ impl Plan {
 
 fn run(kind: StepKind) -> Next {
     Next::Run(Step { kind })
+}
+
+/// FETCH changes them by setting `\Seen`.
+fn changes_flags(kind: &StepKind) -> bool {
+    matches!(kind, StepKind::Store { .. } | StepKind::Fetch { peek: false })
 }
 
 /// Whether anything in the place may be changed; if not, it is EXAMINEd upstream (invariant 9).

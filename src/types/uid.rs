@@ -156,6 +156,11 @@ impl NumberSet {
         &self.0
     }
 
+    /// Whether `*` stands in it: what it means depends on the folder.
+    pub fn has_last(&self) -> bool {
+        self.0.iter().any(|(a, b)| *a == Bound::Last || *b == Bound::Last)
+    }
+
     /// The numbers meant when the last message has number `last`
     /// (`*:5` is `5:*`; RFC 3501 §9). `last` 0 means an empty folder.
     pub fn resolve(&self, last: u32) -> UidSet {

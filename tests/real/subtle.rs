@@ -150,6 +150,42 @@ fn a_manager_cannot_rename_a_folder_into_another_class() {
     assert_unchanged(&scene, &before, "renames");
 }
 
+/// The journal names the UIDs of a change, also where the client did not (invariant 12).
+#[test]
+fn the_journal_names_messages_by_uid() {
+    let scene = furnished();
+    let mut direct = scene.dovecot.login(SUPPORT);
+    direct.ok("SELECT INBOX");
+    direct.ok("UID STORE 1 +FLAGS.SILENT (\\Deleted)");
+    direct.ok("UID EXPUNGE 1");
+    let mut imap = scene.imap(ALICE);
+    imap.ok("SELECT INBOX");
+    let acts = |imap: &mut Imap, command: &str| {
+        let path = scene.proxy.state().join("journal.jsonl");
+        let before = std::fs::read_to_string(&path).unwrap().len();
+        imap.ok(command);
+        let journal = std::fs::read_to_string(&path).unwrap();
+        let lines = journal[before..].lines().map(|line| serde_json::from_str(line).unwrap());
+        let text = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let act = |line: serde_json::Value| format!("{} {}", text(&line, "verb"), text(&line, "uids"));
+        lines.map(act).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(acts(&mut imap, "STORE 1,3 +FLAGS (\\Flagged)"), "STORE 2,4");
+    assert_eq!(acts(&mut imap, "UID STORE * +FLAGS.SILENT (\\Flagged)"), "UID STORE 5");
+    assert_eq!(acts(&mut imap, "UID STORE 2:3 +FLAGS (kw)"), "UID STORE 2:3");
+    assert_eq!(acts(&mut imap, "COPY 2 Sent"), "COPY 3");
+    assert_eq!(acts(&mut imap, "FETCH 1 (FLAGS BODY[TEXT])"), "FETCH 2");
+    assert_eq!(acts(&mut imap, "UID FETCH 3 (RFC822)"), "UID FETCH 3");
+    assert_eq!(acts(&mut imap, "UID FETCH 4 (BODY.PEEK[])"), "");
+    // A responder's STORE of what a role may not set changes nothing, and a reader reads.
+    let mut imap = scene.imap(BOB);
+    imap.ok("SELECT INBOX");
+    assert_eq!(acts(&mut imap, "STORE 2 +FLAGS (\\Deleted)"), "");
+    let mut imap = scene.imap(CAROL);
+    imap.ok("SELECT INBOX");
+    assert_eq!(acts(&mut imap, "FETCH 3 (BODY[])"), "");
+}
+
 #[test]
 fn subscriptions_are_a_persons_own() {
     let scene = furnished();

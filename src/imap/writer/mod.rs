@@ -198,6 +198,7 @@ fn open(line: Encoder, read_only: bool, command: &Command, context: &Context<'_>
 fn numbered(command: &Command) -> Option<(bool, &NumberSet)> {
     match command {
         Command::Store { uid, store } => Some((*uid, &store.set)),
+        Command::Fetch { uid, fetch } => Some((*uid, &fetch.set)),
         Command::Copy { uid, set, .. } | Command::Move { uid, set, .. } => Some((*uid, set)),
         _ => None,
     }

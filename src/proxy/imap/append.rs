@@ -83,7 +83,7 @@ impl Session {
         let sent = self.send_message(tag, command, &step, announced, &mut found).await;
         let effective = self.watch.effective().clone();
         let outcome = super::record::outcome(&sent, &found);
-        if let Some(act) = super::record::act(&step, command, None) {
+        if let Some(act) = super::record::act(&step, command, None, &[]) {
             self.recorder.change(&effective, act, outcome, &found).await?;
         }
         if outcome == Came::Done {

@@ -133,7 +133,7 @@ impl Session {
             let moved = self
                 .services
                 .store
-                .update_mailbox(self.mailbox.id, move |mailbox| mailbox.move_pins(&old, &new));
+                .update_mailbox(self.watch.mailbox(), move |mailbox| mailbox.move_pins(&old, &new));
             if let Err(error) = moved.await {
                 tracing::error!(%error, "the pinned classes of a renamed folder cannot be moved");
             }
@@ -163,12 +163,12 @@ impl Session {
     /// A folder that is gone needs no class.
     async fn unpin(&self, folder: &FolderName) {
         let snapshot = self.services.store.snapshot();
-        if snapshot.mailbox(self.mailbox.id).is_none_or(|mailbox| mailbox.pin(folder).is_none()) {
+        if snapshot.mailbox(self.watch.mailbox()).is_none_or(|mailbox| mailbox.pin(folder).is_none()) {
             return;
         }
         let gone = folder.clone();
         let unpin = move |mailbox: &mut Mailbox| mailbox.pins.retain(|pin| pin.folder != gone);
-        if let Err(error) = self.services.store.update_mailbox(self.mailbox.id, unpin).await {
+        if let Err(error) = self.services.store.update_mailbox(self.watch.mailbox(), unpin).await {
             tracing::error!(%error, "the pin of a deleted folder stays");
         }
     }
@@ -177,13 +177,13 @@ impl Session {
     async fn pin_new(&mut self, folder: &FolderName) {
         let snapshot = self.services.store.snapshot();
         let needs_pin = |mailbox: &Arc<Mailbox>| mailbox.hides() && mailbox.pin(folder).is_none();
-        if !snapshot.mailbox(self.mailbox.id).is_some_and(needs_pin) {
+        if !snapshot.mailbox(self.watch.mailbox()).is_some_and(needs_pin) {
             return;
         }
         let class = self.view().class_above(folder).map_or(FolderClass::Ordinary, FolderClass::of_child);
         let pin = Pin { folder: folder.clone(), uid_validity: None, class };
         let pinned =
-            self.services.store.update_mailbox(self.mailbox.id, move |mailbox| mailbox.pins.push(pin));
+            self.services.store.update_mailbox(self.watch.mailbox(), move |mailbox| mailbox.pins.push(pin));
         if let Err(error) = pinned.await {
             tracing::error!(%error, "a new folder cannot be pinned and stays hidden");
         }
@@ -205,7 +205,7 @@ impl Session {
         let failed = Ok(Answer { condition: Condition::No, code: None });
         let wire = super::record::target(command).and_then(|name| self.folders.inventory.find(name));
         let (Some(wire), Ok(target)) =
-            (wire.map(|entry| entry.wire.clone()), self.services.target(self.mailbox.id))
+            (wire.map(|entry| entry.wire.clone()), self.services.target(self.watch.mailbox()))
         else {
             return failed;
         };

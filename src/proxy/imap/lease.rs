@@ -22,7 +22,7 @@ impl Session {
         if self.lease.is_some() {
             return Ok(true);
         }
-        let target = match self.services.target(self.mailbox.id) {
+        let target = match self.services.target(self.watch.mailbox()) {
             Ok(target) => target,
             Err(error) => {
                 tracing::error!(%error, "the mailbox's credential cannot be used");
@@ -52,15 +52,17 @@ impl Session {
 
     /// Upstream cannot be reached: temporary, and the session goes on.
     pub(super) fn unavailable(&mut self, tag: &Tag) {
-        let text =
-            format!("The mail host of {} cannot be reached; please try again later", self.mailbox.address);
+        let text = format!(
+            "The mail host of {} cannot be reached; please try again later",
+            self.watch.effective().address
+        );
         reply::tagged(self.client.wire.out(), tag, Outcome::No, "UNAVAILABLE", &text);
     }
 
     fn full(&mut self, tag: &Tag) {
         let text = format!(
             "Too many folders of {} are open at once; please close some, or ask your administrator to raise the limit",
-            self.mailbox.address
+            self.watch.effective().address
         );
         reply::tagged(self.client.wire.out(), tag, Outcome::No, "UNAVAILABLE", &text);
     }

@@ -9,6 +9,7 @@ mod append;
 mod client;
 mod ended;
 mod exchange;
+mod focus;
 mod folders;
 mod idle;
 mod lease;
@@ -37,6 +38,7 @@ use self::session::Session;
 use self::watch::Watch;
 use super::{Peer, Targets, clock};
 use crate::auth::{Authenticator, LoginSeparator};
+use crate::imap::realm::Realm;
 use crate::imap::reply::{self, Outcome};
 use crate::net::{Admission, Draining, Gate, Wire};
 use crate::store::{Store, StoreError};
@@ -153,7 +155,6 @@ struct Beginning {
 
 struct Resolved {
     changes: tokio::sync::watch::Receiver<u64>,
-    mailbox: Arc<crate::store::Mailbox>,
     catalogue: Arc<crate::upstream::Catalogue>,
     folders: Arc<crate::upstream::Snapshot>,
     place: crate::net::Place<UserId>,
@@ -216,7 +217,7 @@ async fn resolve(
         tracing::warn!(%error, mailbox = %mailbox.address, "the mailbox's folders cannot be listed");
         unreachable
     })?;
-    Ok((Arc::new(effective), Resolved { changes, mailbox, catalogue, folders, place }))
+    Ok((Arc::new(effective), Resolved { changes, catalogue, folders, place }))
 }
 
 /// A session from its login's answer to its end.
@@ -242,7 +243,8 @@ async fn run(
         services,
         client,
         watch,
-        mailbox: session.mailbox,
+        realm: Realm::Account,
+        aside: None,
         catalogue: session.catalogue,
         folders: session.folders,
         lease: None,

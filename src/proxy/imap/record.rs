@@ -8,7 +8,7 @@ use super::exchange::{Answer, Found};
 use super::session::Selected;
 use crate::imap::command::Command;
 use crate::imap::response::Condition;
-use crate::policy::{Denial, Effective, Step, StepKind, StoreMode};
+use crate::policy::{Denial, Effective, Step, StepKind, StoreMode, Target};
 use crate::telemetry::{Act, Actor, Counted, Durability, Event, Journal, Outcome, Seq, SessionId};
 use crate::types::{FolderName, UidSet};
 
@@ -102,8 +102,14 @@ impl Recorder {
     }
 }
 
-/// The line for a step, if it changes anything.
-pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -> Option<Act> {
+/// The line for a step, if it changes anything. `named`: (sequence number, UID) of the messages
+/// that the command means, where it does not say so itself.
+pub(super) fn act(
+    step: &Step,
+    command: &Command,
+    selected: Option<&Selected>,
+    named: &[(u32, u32)],
+) -> Option<Act> {
     let (right, uids, flags) = match step.kind() {
         StepKind::Carry => match command {
             Command::Create { .. } => ("k", None, None),
@@ -142,6 +148,10 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
             | Command::Copy { .. }
             | Command::Move { .. } => return None,
         },
+        // Only what upstream marks as read by being asked for it.
+        StepKind::Fetch { peek: false } if marks_seen(command) => {
+            ("s", asked(step, command, named), Some("+FLAGS \\Seen".to_owned()))
+        }
         StepKind::Open { .. }
         | StepKind::Fetch { .. }
         | StepKind::Uids
@@ -157,11 +167,11 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
                 StoreMode::Remove => "-",
                 StoreMode::Replace => "",
             };
-            ("swt", None, Some(format!("{sign}FLAGS {flags}")))
+            ("swt", asked(step, command, named), Some(format!("{sign}FLAGS {flags}")))
         }
         StepKind::Remove(uids) | StepKind::RemoveAll(uids) => ("e", Some(uids.clone()), None),
         StepKind::Append { flags } => ("i", None, Some(flags.to_string())),
-        StepKind::Copy => ("i", None, None),
+        StepKind::Copy => ("i", asked(step, command, named), None),
         StepKind::Move { uids, .. } => ("tei", Some(uids.clone()), None),
         StepKind::Strip { uids, flags } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
         StepKind::DeleteFolder => ("xte", None, None),
@@ -171,7 +181,7 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
         verb: verb(command),
         right: right.to_owned(),
         uidvalidity: selected.filter(|selected| Some(&selected.name) == folder.as_ref()).map(|s| s.validity),
-        uids: uids.or_else(|| asked(command, selected)),
+        uids,
         folder,
         target: target(command).cloned(),
         flags,
@@ -179,15 +189,26 @@ pub(super) fn act(step: &Step, command: &Command, selected: Option<&Selected>) -
     })
 }
 
-/// The UIDs of a command that names some, as far as ranges without `*` do.
-fn asked(command: &Command, selected: Option<&Selected>) -> Option<UidSet> {
-    let (Command::Store { uid: true, store: crate::imap::command::Store { set, .. } }
-    | Command::Copy { uid: true, set, .. }) = command
-    else {
-        return None;
+fn marks_seen(command: &Command) -> bool {
+    matches!(command, Command::Fetch { fetch, .. } if fetch.marks_seen())
+}
+
+/// The UIDs that a step on the command's messages means: those it says itself, or what was found.
+fn asked(step: &Step, command: &Command, named: &[(u32, u32)]) -> Option<UidSet> {
+    let (uid, set) = match command {
+        Command::Store { uid, store } => (*uid, &store.set),
+        Command::Copy { uid, set, .. } => (*uid, set),
+        Command::Fetch { uid, fetch } => (*uid, &fetch.set),
+        _ => return None,
     };
-    selected?;
-    Some(set.resolve(u32::MAX))
+    let of_step = match step.kind() {
+        StepKind::Store { target: Target::Numbers(numbers), .. } if uid => return Some(numbers.clone()),
+        StepKind::Store { target: Target::Numbers(numbers), .. } => Some(numbers),
+        _ if uid && !set.has_last() => return Some(set.resolve(u32::MAX)),
+        _ => None,
+    };
+    let meant = named.iter().filter(|(number, _)| of_step.is_none_or(|these| these.contains(*number)));
+    Some(meant.map(|(_, uid)| *uid).collect())
 }
 
 /// What an answer, or its absence, says of an act.

@@ -101,6 +101,10 @@ impl Session {
     ) -> Result<Result<Done, Denial>, Ended> {
         let mut last = Fact::Start;
         let mut done = Done { condition: Condition::Ok, code: None };
+        let mut named = match self.name_messages(tag, command, &permit).await? {
+            Ok(named) => named,
+            Err(refused) => return Ok(Ok(refused)),
+        };
         loop {
             self.watch.refresh()?;
             let own = self.own_drafts();
@@ -112,7 +116,7 @@ impl Session {
                 Next::Done => return Ok(Ok(done)),
             };
             let mut found = Found::default();
-            let answer = self.recorded_step(tag, command, &step, &mut found).await?;
+            let answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
             if !matches!(step.kind(), StepKind::Strip { .. }) {
                 done.condition = answer.condition;
                 done.code = answer.code.or(done.code);
@@ -121,7 +125,30 @@ impl Session {
                 }
             }
             last = self.fact(&step, command, found);
+            if let Fact::Numbers(numbers) = &last {
+                named.clone_from(numbers);
+            }
         }
+    }
+
+    /// Finds (sequence number, UID) of the messages that a command is about to change and does
+    /// not name: the journal must (invariant 12). By number as the command is, so that no EXPUNGE
+    /// comes between (invariant 7). Or upstream's refusal.
+    async fn name_messages(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        permit: &Permit,
+    ) -> Result<Result<Vec<(u32, u32)>, Done>, Ended> {
+        self.watch.refresh()?;
+        let naming = permit.naming(self.watch.effective());
+        let Some(step) = naming.filter(|_| changes_unnamed(command)) else { return Ok(Ok(Vec::new())) };
+        let mut found = Found::default();
+        let answer = self.step(tag, command, &step, &mut found).await?;
+        Ok(match answer.is_ok() {
+            true => Ok(self.asked(command, found.numbers)),
+            false => Err(Done { condition: answer.condition, code: answer.code }),
+        })
     }
 
     /// One step between its intent and its outcome in the journal (invariant 12).
@@ -129,11 +156,11 @@ impl Session {
         &mut self,
         tag: &Tag,
         command: &Command,
-        step: &Step,
+        (step, named): (&Step, &[(u32, u32)]),
         found: &mut Found,
     ) -> Result<Answer, Ended> {
         let effective = self.watch.effective().clone();
-        let act = super::record::act(step, command, self.selected.as_deref());
+        let act = super::record::act(step, command, self.selected.as_deref(), named);
         let intent = match &act {
             Some(act) if step.removes() => {
                 Some(Box::pin(self.recorder.intent(&effective, act.clone())).await?)
@@ -169,7 +196,9 @@ impl Session {
             return Ok(Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) });
         };
         let manner = self.manner(step, command);
-        let changes = super::record::act(step, command, self.selected.as_deref()).is_some();
+        let changes = super::record::act(step, command, self.selected.as_deref(), &[]).is_some();
+        // Nobody waits for the rest of a message that nobody reads.
+        let changes = changes && !matches!(step.kind(), StepKind::Fetch { .. });
         match self.exchange(tag, manner, (&outgoing, &ours), found).await {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
@@ -190,8 +219,12 @@ impl Session {
     }
 
     /// The step's octets, and the tag under which they go.
+    ///
+    /// `None` also if the connection is not to the mailbox by whose rights the step was
+    /// permitted: the last of the places that keep the two together.
     pub(super) fn write(&mut self, step: &Step, command: &Command) -> Option<(Outgoing, Tag)> {
-        let ours = self.lease.as_mut()?.tag();
+        let decided_in = self.watch.mailbox();
+        let ours = self.lease.as_mut().filter(|lease| lease.mailbox() == decided_in)?.tag();
         let (folder, new_folder) = self.folders_of(command);
         let capabilities = self.lease.as_ref()?.capabilities();
         let context = Context {
@@ -315,6 +348,7 @@ impl Session {
     /// Those messages that the command names: upstream may tell of others in between.
     fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
         let (Command::Store { store: crate::imap::command::Store { set, .. }, .. }
+        | Command::Fetch { fetch: crate::imap::command::Fetch { set, .. }, .. }
         | Command::Copy { set, .. }
         | Command::Move { set, .. }) = command
         else {
@@ -374,7 +408,7 @@ impl Session {
 
     /// STATUS values that others share are out of date.
     fn changed_folders(&self, step: &Step, command: &Command) {
-        if super::record::act(step, command, self.selected.as_deref()).is_none() {
+        if super::record::act(step, command, self.selected.as_deref(), &[]).is_none() {
             return;
         }
         if let Some(selected) = &self.selected {
@@ -426,7 +460,7 @@ impl Session {
                 break;
             }
             let mut found = Found::default();
-            let answer = self.recorded_step(tag, command, &step, &mut found).await?;
+            let answer = self.recorded_step(tag, command, (&step, &[]), &mut found).await?;
             if !answer.is_ok() {
                 break;
             }
@@ -471,6 +505,17 @@ pub(super) fn numbers_by_uid(command: &Command) -> bool {
         Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
         _ => false,
     }
+}
+
+/// Whether the command changes flags or copies, and names messages by sequence number or `*`.
+fn changes_unnamed(command: &Command) -> bool {
+    let (uid, set) = match command {
+        Command::Store { uid, store } => (uid, &store.set),
+        Command::Copy { uid, set, .. } => (uid, set),
+        Command::Fetch { uid, fetch } if fetch.marks_seen() => (uid, &fetch.set),
+        _ => return false,
+    };
+    !uid || set.has_last()
 }
 
 /// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).

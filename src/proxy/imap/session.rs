@@ -1,4 +1,4 @@
-//! One logged-in session in the account view: the loop, and what every command goes through.
+//! One logged-in session: the loop, and what every command goes through.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,26 +8,32 @@ use tokio::time::Instant;
 use super::Services;
 use super::client::{Client, Input};
 use super::ended::Ended;
+use super::focus::Seat;
 use super::record::Recorder;
 use super::scene::View;
 use super::watch::{Waiting, Watch};
 use crate::imap::action::{Ask, ask};
 use crate::imap::command::{Command, Tag, Tagged};
+use crate::imap::realm::Realm;
 use crate::imap::reply::{self, Outcome};
 use crate::net::Place;
 use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
 use crate::proxy::clock;
-use crate::store::Mailbox;
 use crate::telemetry::Counter;
 use crate::types::{Flags, FolderName, UidValidity, UserId};
 use crate::upstream::{Catalogue, Lease, Snapshot};
 
-/// A session with a mailbox.
+/// A session, with the mailbox that the command at hand is about in focus: rights, folders and
+/// connection are that one's (see `focus`).
 pub(super) struct Session {
     pub(super) services: Arc<Services>,
     pub(super) client: Client,
+    /// Knows the mailbox in focus, and the rights there.
     pub(super) watch: Watch,
-    pub(super) mailbox: Arc<Mailbox>,
+    /// Which mailboxes the client sees, and under which names.
+    pub(super) realm: Realm,
+    /// What is held of another mailbox than the one in focus: the one with the open folder.
+    pub(super) aside: Option<Box<Seat>>,
     pub(super) catalogue: Arc<Catalogue>,
     /// The folders as last looked at.
     pub(super) folders: Arc<Snapshot>,
@@ -71,7 +77,7 @@ impl Session {
     /// Serves the client until one side ends it.
     pub(super) async fn run(&mut self) -> Ended {
         loop {
-            let separator = self.folders.inventory.separator;
+            let separator = self.separator();
             let next = self.watch.unless_lost(Waiting::Command, self.client.next(separator)).await;
             let input = match next.and_then(|input| input) {
                 Ok(input) => input,
@@ -85,6 +91,7 @@ impl Session {
             if let Err(ended) = done {
                 return ended;
             }
+            self.return_to_open_folder();
         }
     }
 
@@ -95,11 +102,12 @@ impl Session {
         counters.count(Counter::SessionsEnded);
         if ended == Ended::Revoked {
             counters.count(Counter::SessionsRevoked);
-            let effective = self.watch.effective().clone();
+            let effective = self.watch.concerned().clone();
             self.recorder.revoked(&effective).await;
         }
         tracing::info!(%ended, "session ended");
         self.farewell(ended).await;
+        self.return_to_open_folder();
         if !ended.is_fault_of_upstream() && ended != Ended::Revoked {
             // The session ends either way; a connection that is not returned is closed.
             let _ = self.release().await;
@@ -113,7 +121,7 @@ impl Session {
         if answering || self.watch.is_appending() {
             self.client.cut();
         }
-        self.client.say_farewell(ended, Some(&self.mailbox.address)).await;
+        self.client.say_farewell(ended, Some(&self.watch.concerned().address)).await;
     }
 
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
@@ -161,7 +169,7 @@ impl Session {
         View {
             effective: self.watch.effective(),
             snapshot: self.services.store.snapshot(),
-            mailbox: self.mailbox.id,
+            mailbox: self.watch.mailbox(),
             inventory: &self.folders.inventory,
             selected: self.selected.as_deref(),
             uidplus: self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("UIDPLUS")),

@@ -16,8 +16,8 @@ use super::ended::Ended;
 use crate::net::Draining;
 use crate::policy::{Effective, FolderClass, Rights};
 use crate::proxy::clock;
-use crate::store::Store;
-use crate::types::{FolderName, MailboxId, Timestamp, UserId};
+use crate::store::{Snapshot, Store};
+use crate::types::{FolderName, MailboxId, Timestamp};
 
 /// How often deadlines are looked at. One coarse tick for each session, never re-armed by
 /// traffic, instead of a timer for each wait.
@@ -43,15 +43,33 @@ pub(super) struct Watch {
     store: Store,
     changes: watch::Receiver<u64>,
     drain: Draining,
-    user: UserId,
-    mailbox: MailboxId,
+    /// The rights in the mailbox in focus: the one that the command at hand is about.
     effective: Arc<Effective>,
-    /// The folders in use, with the right without which the session must end.
-    uses: [Option<(FolderName, Rights)>; 2],
-    /// The rights changed, and the client has not been told.
+    /// The folder that is open, and the one that a message is being stored into.
+    uses: [Option<Use>; 2],
+    /// The rights in the open folder's mailbox changed, and the client has not been told.
     changed: bool,
+    /// What was lost, once that ends the session.
+    lost: Option<Arc<Effective>>,
     patience: Patience,
     tick: Pin<Box<Sleep>>,
+}
+
+/// A folder in use, with the right without which the session must end.
+struct Use {
+    folder: FolderName,
+    right: Rights,
+    /// The rights in its mailbox, as of the last look.
+    effective: Arc<Effective>,
+}
+
+impl Use {
+    /// The rights in its mailbox now, if they still allow the use.
+    fn renewed(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Arc<Effective>> {
+        let effective = renewed(&self.effective, snapshot, now)?;
+        let class = snapshot.class_of(effective.mailbox, &self.folder);
+        effective.rights_on(class).has(self.right).then_some(effective)
+    }
 }
 
 /// How long each kind of waiting may last.
@@ -78,11 +96,10 @@ impl Watch {
             changes,
             store,
             drain,
-            user: effective.user,
-            mailbox: effective.mailbox,
             effective,
             uses: [None, None],
             changed: false,
+            lost: None,
             patience: Patience {
                 command: seconds(settings.autologout_seconds),
                 rest: seconds(settings.literal_seconds),
@@ -93,19 +110,42 @@ impl Watch {
         }
     }
 
-    /// The rights as of the last look.
+    /// The rights in the mailbox in focus, as of the last look.
     pub(super) fn effective(&self) -> &Arc<Effective> {
         &self.effective
     }
 
-    /// The session holds this folder open; it ends when the folder may no longer be read.
-    pub(super) fn select(&mut self, folder: Option<FolderName>) {
-        self.uses[0] = folder.map(|folder| (folder, Rights::READ));
+    /// The mailbox in focus.
+    pub(super) fn mailbox(&self) -> MailboxId {
+        self.effective.mailbox
     }
 
-    /// The session is storing a message into this folder; it ends when it no longer may.
+    /// Brings the mailbox with the open folder back into focus.
+    pub(super) fn attend_open(&mut self) {
+        if let Some(open) = &self.uses[0] {
+            self.effective = open.effective.clone();
+        }
+    }
+
+    /// Whose loss ended the session; the mailbox in focus where nothing did.
+    pub(super) fn concerned(&self) -> &Arc<Effective> {
+        self.lost.as_ref().unwrap_or(&self.effective)
+    }
+
+    /// The session holds this folder of the mailbox in focus open; it ends when the folder
+    /// may no longer be read.
+    pub(super) fn select(&mut self, folder: Option<FolderName>) {
+        self.uses[0] = folder.map(|folder| self.used(folder, Rights::READ));
+    }
+
+    /// The session is storing a message into this folder of the mailbox in focus; it ends
+    /// when it no longer may.
     pub(super) fn append(&mut self, folder: Option<FolderName>) {
-        self.uses[1] = folder.map(|folder| (folder, Rights::INSERT));
+        self.uses[1] = folder.map(|folder| self.used(folder, Rights::INSERT));
+    }
+
+    fn used(&self, folder: FolderName, right: Rights) -> Use {
+        Use { folder, right, effective: self.effective.clone() }
     }
 
     /// A message is being stored: its octets are under way.
@@ -118,17 +158,17 @@ impl Watch {
         std::mem::take(&mut self.changed)
     }
 
-    /// The class of a folder as pinned at this moment.
+    /// The class of a folder of the mailbox in focus, as pinned at this moment.
     pub(super) fn class_of(&self, folder: &FolderName) -> FolderClass {
-        self.store.snapshot().class_of(self.mailbox, folder)
+        self.store.snapshot().class_of(self.mailbox(), folder)
     }
 
     /// Takes in what has changed since the last look.
     ///
     /// # Errors
-    /// [`Ended::Revoked`] if the mailbox, or a folder in use, is lost.
+    /// [`Ended::Revoked`] if the mailbox in focus, or a folder in use, is lost.
     pub(super) fn refresh(&mut self) -> Result<&Arc<Effective>, Ended> {
-        let stale = self.effective.good_until.is_some_and(|end| end <= clock::now());
+        let stale = self.good_until().is_some_and(|end| end <= clock::now());
         if stale || self.changes.has_changed().unwrap_or(true) {
             self.look(clock::now())?;
         }
@@ -143,24 +183,34 @@ impl Watch {
     fn look(&mut self, now: Timestamp) -> Result<(), Ended> {
         self.changes.mark_unchanged();
         let snapshot = self.store.snapshot();
-        let effective = snapshot.effective(self.user, self.mailbox, now).ok_or(Ended::Revoked)?;
-        let lost = self.uses.iter().flatten().any(|(folder, right)| {
-            let class = snapshot.class_of(self.mailbox, folder);
-            !effective.rights_on(class).has(*right)
-        });
-        if lost {
-            return Err(Ended::Revoked);
+        for at in 0..self.uses.len() {
+            let Some(used) = &mut self.uses[at] else { continue };
+            let Some(effective) = used.renewed(&snapshot, now) else {
+                self.lost = Some(used.effective.clone());
+                return Err(Ended::Revoked);
+            };
+            self.changed |= at == 0 && !effective.same_rights(&used.effective);
+            used.effective = effective;
         }
-        self.changed |= !effective.same_rights(&self.effective);
-        self.effective = Arc::new(effective);
+        let Some(effective) = renewed(&self.effective, &snapshot, now) else {
+            self.lost = Some(self.effective.clone());
+            return Err(Ended::Revoked);
+        };
+        self.effective = effective;
         Ok(())
+    }
+
+    /// When the rights change by themselves next.
+    fn good_until(&self) -> Option<Timestamp> {
+        let used = self.uses.iter().flatten().filter_map(|used| used.effective.good_until);
+        used.chain(self.effective.good_until).min()
     }
 
     /// Resolves when the session must end; until then, `waiting` goes on.
     pub(super) async fn lost(&mut self, waiting: Waiting) -> Ended {
         let since = Instant::now();
         loop {
-            let end = self.effective.good_until.map(|end| clock::now().millis_until(end));
+            let end = self.good_until().map(|end| clock::now().millis_until(end));
             tokio::select! {
                 changed = self.changes.changed() => {
                     if changed.is_err() {
@@ -202,6 +252,11 @@ impl Watch {
             ended = self.lost(waiting) => Err(ended),
         }
     }
+}
+
+/// The same user's rights in the same mailbox, now.
+fn renewed(before: &Effective, snapshot: &Snapshot, now: Timestamp) -> Option<Arc<Effective>> {
+    snapshot.effective(before.user, before.mailbox, now).map(Arc::new)
 }
 
 impl Patience {

@@ -105,7 +105,7 @@ impl<H: Host> Pools<H> {
             match link {
                 Ok(link) => {
                     let place = Place::Session { enabled, _slot: slot };
-                    return Ok(self.lend(link, shelf, target.generation, place));
+                    return Ok(self.lend(link, shelf, target, place));
                 }
                 Err(ConnectError::Limit(words)) => {
                     let others = shelf.slots.held() - 1;
@@ -132,7 +132,7 @@ impl<H: Host> Pools<H> {
         let own = tokio::time::timeout_at(deadline, shelf.own.clone().lock_owned()).await;
         let mut own = own.map_err(|_| LeaseError::Full)?;
         let link = within(deadline, self.obtain_own(&mut own, target)).await?;
-        Ok(self.lend(link, shelf, target.generation, Place::Own(own)))
+        Ok(self.lend(link, shelf, target, Place::Own(own)))
     }
 
     /// The mailbox is gone: its idle connections are closed, leased ones never kept.
@@ -201,10 +201,11 @@ impl<H: Host> Pools<H> {
         self: &Arc<Self>,
         link: H::Link,
         shelf: Arc<Shelf<H::Link>>,
-        generation: u64,
+        target: &Target,
         place: Place<H::Link>,
     ) -> Lease<H> {
-        Lease { link: Some(link), pools: self.clone(), shelf, generation, place }
+        let Target { mailbox, generation, .. } = *target;
+        Lease { link: Some(link), mailbox, pools: self.clone(), shelf, generation, place }
     }
 
     async fn close_all(&self, links: impl IntoIterator<Item = H::Link>) {
@@ -226,6 +227,7 @@ async fn within<T>(
 /// [`Lease::give_back`] hands it on; dropping it closes it, in whatever state it is.
 pub struct Lease<H: Host = Connector> {
     link: Option<H::Link>,
+    mailbox: MailboxId,
     pools: Arc<Pools<H>>,
     shelf: Arc<Shelf<H::Link>>,
     generation: u64,
@@ -239,6 +241,11 @@ enum Place<L> {
 }
 
 impl<H: Host> Lease<H> {
+    /// Whose account the connection is logged in to.
+    pub fn mailbox(&self) -> MailboxId {
+        self.mailbox
+    }
+
     /// Returns the connection for others to use, if it is beyond doubt that it is as good
     /// as new: UNSELECT answered OK, and no octet left over. It is closed otherwise.
     pub async fn give_back(mut self) {
