@@ -171,10 +171,6 @@ impl Pending {
         self.settled = true;
         self.outbox.forget(self.id);
     }
-
-    pub(in crate::proxy) fn id(&self) -> OutboxId {
-        self.id
-    }
 }
 
 impl Drop for Pending {

@@ -3,12 +3,14 @@
 use super::ended::Ended;
 use super::host::{Host, Lost};
 use super::record::Sending;
+use super::sent::{Leaves, Leaving, Sent};
 use super::session::Session;
 use super::stream::{Body, Head, Incoming};
 use super::transaction::{Permitted, Transaction, foreign};
 use super::words::{self, About};
 use crate::policy::SendRight;
 use crate::proxy::clock;
+use crate::proxy::outbox::Trouble;
 use crate::smtp::header::{Header, Rewrite, Rewritten};
 use crate::smtp::reply::Outcome as Meaning;
 use crate::smtp::{Answer, Reply, data, writer};
@@ -20,6 +22,7 @@ struct Cleared {
     permitted: Permitted,
     from: Address,
     rewritten: Rewritten,
+    leaves: Leaves,
 }
 
 impl Session<'_> {
@@ -48,6 +51,14 @@ impl Session<'_> {
             Ok(cleared) => cleared,
             Err(answer) => return Ok(answer),
         };
+        let reservation = match self.reserve(&transaction, &cleared.leaves).await? {
+            Ok(reservation) => reservation,
+            Err(answer) => return Ok(answer),
+        };
+        let draft = match self.draft(&transaction, &cleared.leaves, &cleared.rewritten.section, &head.section) {
+            Ok(draft) => draft,
+            Err(trouble) => return Ok(trouble.answer()),
+        };
         let sending = Sending {
             effective: &cleared.permitted.effective,
             grants: &cleared.permitted.grants,
@@ -63,7 +74,8 @@ impl Session<'_> {
             self.recorder.outcome(intent, Outcome::Refused, None).await;
             return Ok(answer);
         }
-        self.pass(incoming, head, &cleared.rewritten, intent).await
+        let leaving = Leaving { draft, details: cleared.leaves.details, reservation, intent };
+        self.pass(incoming, head, &cleared.rewritten, leaving).await
     }
 
     /// The header's From, and whether the right to send is still there.
@@ -105,7 +117,9 @@ impl Session<'_> {
         if rewritten.signature_removed {
             tracing::info!(session = %self.peer.session, "a DKIM signature was removed: From is written anew");
         }
-        Ok(Ok(Cleared { permitted, from, rewritten }))
+        let leaves = Leaves::of(&header, &rewritten, &permitted, &transaction.recipients);
+        let Some(leaves) = leaves else { return Ok(Err(words::confused())) };
+        Ok(Ok(Cleared { permitted, from, rewritten, leaves }))
     }
 
     /// DATA upstream; the refusal, if it is one.
@@ -130,10 +144,12 @@ impl Session<'_> {
         incoming: &mut Incoming,
         head: Head,
         rewritten: &Rewritten,
-        intent: Seq,
+        leaving: Leaving,
     ) -> Result<Answer, Ended> {
+        let Leaving { mut draft, details, reservation, intent } = leaving;
         let Some(mut host) = self.host.take() else { return Ok(words::confused()) };
-        let passed = incoming.body(self.client, &mut self.watch, &mut host, (&rewritten.section, head)).await;
+        let ways = (&mut host, &mut draft);
+        let passed = incoming.body(self.client, &mut self.watch, ways, (&rewritten.section, head)).await;
         let body = match passed {
             Ok(body) => body,
             Err(ended) => {
@@ -142,12 +158,24 @@ impl Session<'_> {
                 return Err(ended);
             }
         };
-        // Without its end the message is not taken.
+        // Without its end the message is not taken. The end goes up when the record is on disk.
+        let recipients = details.recipients.clone();
+        let spooled = match body {
+            Body::Whole => draft.spooled(details).await.map_err(Trouble::answer),
+            Body::Bad(answer) => Err(answer),
+        };
         let still = self.watch.effective().map_err(cut);
-        let stopped = match (body, still) {
-            (Body::Whole, Ok(_)) => return self.finish(host, intent).await,
-            (Body::Bad(answer), Ok(_)) => Ok(answer),
-            (_, Err(ended)) => Err(ended),
+        let stopped = match (spooled, still) {
+            (Ok(pending), Ok(_)) => {
+                let sent = Sent { pending, reservation, recipients };
+                return self.finish(host, intent, sent).await;
+            }
+            (Ok(pending), Err(ended)) => {
+                pending.refused();
+                Err(ended)
+            }
+            (Err(answer), Ok(_)) => Ok(answer),
+            (Err(_), Err(ended)) => Err(ended),
         };
         host.abort();
         self.recorder.outcome(intent, Outcome::Refused, None).await;
@@ -155,7 +183,7 @@ impl Session<'_> {
     }
 
     /// The final dot, upstream's verdict, the record of it, and only then our answer.
-    async fn finish(&mut self, mut host: Host, intent: Seq) -> Result<Answer, Ended> {
+    async fn finish(&mut self, mut host: Host, intent: Seq, sent: Sent) -> Result<Answer, Ended> {
         host.out().extend_from_slice(data::END);
         let (reply, gone) = match host.flush().await {
             Ok(()) => self.verdict(&mut host).await,
@@ -165,6 +193,7 @@ impl Session<'_> {
             Ok(reply) => judged(reply),
             Err(Lost) => (Outcome::Unknown, None, words::confused()),
         };
+        sent.judged(outcome).await;
         self.recorder.outcome(intent, outcome, queue_id).await;
         match outcome {
             Outcome::Done | Outcome::Refused => {

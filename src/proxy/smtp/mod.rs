@@ -10,6 +10,7 @@ mod host;
 mod login;
 mod message;
 mod record;
+mod sent;
 mod session;
 mod stream;
 mod transaction;
@@ -27,6 +28,7 @@ use self::client::Client;
 use self::ended::Ended;
 use self::session::Session;
 use super::Peer;
+use super::outbox::Outbox;
 use crate::auth::Authenticator;
 use crate::net::{Admission, Draining, Gate, Wire};
 use crate::smtp::session::Limits;
@@ -90,6 +92,7 @@ pub struct Services {
     pub store: Store,
     pub authenticator: Arc<Authenticator>,
     pub connector: Connector,
+    pub outbox: Arc<Outbox>,
     pub journal: Journal,
     pub counters: Arc<Counters>,
     /// Counts each user's sessions.

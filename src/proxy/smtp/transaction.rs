@@ -8,10 +8,11 @@ use super::session::Session;
 use super::words;
 use crate::policy::{Action, Decision, Effective, Fact, Facts, Next, decide};
 use crate::proxy::clock;
+use crate::proxy::outbox::Trouble;
 use crate::smtp::command::{Body, Mail, Rcpt};
 use crate::smtp::writer::{self, Leave};
 use crate::smtp::{Answer, Identity, Path};
-use crate::store::{AddressHolder, Mailbox, User};
+use crate::store::{AddressHolder, Mailbox, SentCopy, User};
 use crate::telemetry::Counter;
 use crate::types::{GrantId, UidSet};
 
@@ -22,6 +23,8 @@ pub(super) struct Transaction {
     /// MAIL announced SMTPUTF8: the header may have UTF-8.
     pub(super) utf8: bool,
     pub(super) size: Option<u64>,
+    /// Those that were sent upstream, whether or not it takes them.
+    pub(super) recipients: Vec<String>,
     leave: Leave,
 }
 
@@ -66,6 +69,9 @@ impl Session<'_> {
             self.recorder.refused(mailbox.id, "sender");
             return Ok(Err(foreign(path, Some(&mailbox))));
         };
+        if mailbox.options.sent_copy == SentCopy::File && !self.services.outbox.has_room(mail.size.unwrap_or(0)) {
+            return Ok(Err(Trouble::Full.answer()));
+        }
         if let Err(answer) = self.connect(&mailbox).await? {
             return Ok(Err(answer));
         }
@@ -77,17 +83,19 @@ impl Session<'_> {
         writer::mail(&leave, &sender, mail, offers, host.out());
         host.set_open(true);
         let (utf8, size) = (mail.smtputf8, mail.size);
-        self.transaction = Some(Transaction { mailbox, identity, utf8, size, leave });
+        let recipients = Vec::new();
+        self.transaction = Some(Transaction { mailbox, identity, utf8, size, recipients, leave });
         Ok(Ok(()))
     }
 
     pub(super) async fn rcpt(&mut self, rcpt: &Rcpt) -> Result<(), Ended> {
-        let (Some(host), Some(transaction)) = (&mut self.host, &self.transaction) else {
+        let (Some(host), Some(transaction)) = (&mut self.host, &mut self.transaction) else {
             self.answer(words::confused());
             return Ok(());
         };
         let offers = host.offers();
         writer::rcpt(&transaction.leave, rcpt, offers, host.out());
+        transaction.recipients.push(rcpt.path.as_str().to_owned());
         self.owe(true).await
     }
 
