@@ -10,10 +10,12 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Next, Place, ReadState, Reason, Role, StepKind,
-    StoreMode, Target, decide,
+    Action, Copied, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Place, ReadState, Reason,
+    Role, StepKind, StoreMode, Target, decide,
 };
-use mandate::types::{Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
+use mandate::types::{
+    Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
+};
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -61,7 +63,12 @@ fn a_removing_step_asks_the_rights_of_its_moment() {
     for action in [
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true },
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: false },
-        Action::Move { from: Place::of(FolderClass::Inbox), to: FolderClass::Trash },
+        Action::Move { from: Place::of(FolderClass::Inbox), to: FolderClass::Trash, means: Means::Move },
+        Action::Move {
+            from: Place::of(FolderClass::Inbox),
+            to: FolderClass::Trash,
+            means: Means::CopyAndExpunge,
+        },
     ] {
         let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!("{action:?}") };
         let own = UidSet::new();
@@ -148,6 +155,8 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         known: flags(&["$Label1"]),
         conditional: false,
     };
+    let copy = |from, to, uidplus| Action::Copy { from, to, uidplus };
+    let r#move = |from, to, means| Action::Move { from, to, means };
     use StoreMode::{Add, Remove, Replace};
     vec![
         ("open", Action::Open(place)),
@@ -188,11 +197,15 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
             },
         ),
         ("append", Action::Append { class, flags: flags(&["\\Seen", "\\Deleted", "\\Draft"]) }),
-        ("copy-in", Action::Copy { from: inbox, to: class }),
-        ("copy-out", Action::Copy { from: place, to: FolderClass::Drafts }),
-        ("move-in", Action::Move { from: inbox, to: class }),
-        ("move-out", Action::Move { from: place, to: FolderClass::Sent }),
-        ("move-out-ro", Action::Move { from: read_only, to: FolderClass::Sent }),
+        ("copy-in", copy(inbox, class, true)),
+        ("copy-in-old", copy(inbox, class, false)),
+        ("copy-out", copy(place, FolderClass::Drafts, true)),
+        ("move-in", r#move(inbox, class, Means::Move)),
+        ("move-in-old", r#move(inbox, class, Means::CopyAndExpunge)),
+        ("move-out", r#move(place, FolderClass::Sent, Means::Move)),
+        ("move-out-old", r#move(place, FolderClass::Sent, Means::CopyAndExpunge)),
+        ("move-out-older", r#move(place, FolderClass::Sent, Means::Nothing)),
+        ("move-out-ro", r#move(read_only, FolderClass::Sent, Means::Move)),
         ("expunge", Action::Expunge { place, uidplus: true }),
         ("expunge-old", Action::Expunge { place, uidplus: false }),
         ("expunge-ro", Action::Expunge { place: read_only, uidplus: true }),
@@ -239,7 +252,12 @@ fn found(step: &StepKind) -> Fact {
     match step {
         StepKind::Uids => Fact::Numbers(vec![(1, 11), (2, 12)]),
         StepKind::FindDeleted => Fact::Deleted(UidSet::range(11, 12)),
-        StepKind::Copy | StepKind::Move { .. } => Fact::Copied(Some(UidSet::range(21, 21))),
+        StepKind::FindFlagged(_) => Fact::Flagged(false),
+        StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(Some(Copied {
+            validity: UidValidity(7),
+            from: UidSet::range(11, 11),
+            to: UidSet::range(21, 21),
+        })),
         _ => Fact::Done,
     }
 }
@@ -275,9 +293,12 @@ fn describe(step: &StepKind) -> String {
         StepKind::Remove(uids) => format!("remove {uids}"),
         StepKind::RemoveAll(uids) => format!("expunge {uids}"),
         StepKind::Append { flags } => format!("append ({flags})"),
+        StepKind::FindFlagged(flags) => format!("find ({flags})"),
         StepKind::Copy => "copy".into(),
+        StepKind::CopyThese(uids) => format!("copy {uids}"),
+        StepKind::RemoveCopied(uids) => format!("mark and remove {uids}"),
         StepKind::Move { uids, exact } => format!("move {uids}{}", if *exact { " exact" } else { "" }),
-        StepKind::Strip { uids, flags } => format!("strip {uids} ({flags})"),
+        StepKind::Strip { uids, flags, .. } => format!("strip {uids} ({flags})"),
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
         StepKind::Submit => "submit".into(),

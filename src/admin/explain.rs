@@ -3,8 +3,8 @@
 use super::grants::{state, way};
 use super::{Answer, Case, Explained, Failure, Services, Verdict, names, now};
 use crate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Next, Permit, Place, StepKind, StoreMode, Target,
-    decide,
+    Action, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, StepKind, StoreMode,
+    Target, decide,
 };
 use crate::store::{Mailbox, Snapshot, User};
 use crate::types::{Flags, FolderName, SystemFlag, Timestamp, UidSet};
@@ -25,11 +25,11 @@ const SAMPLES: [Sample; 13] = [
     Sample { name: "store", action: |class| Action::Append { class, flags: Flags::default() } },
     Sample {
         name: "copy-here",
-        action: |class| Action::Copy { from: Place::of(FolderClass::Inbox), to: class },
+        action: |class| Action::Copy { from: Place::of(FolderClass::Inbox), to: class, uidplus: true },
     },
     Sample {
         name: "move-to-trash",
-        action: |class| Action::Move { from: Place::of(class), to: FolderClass::Trash },
+        action: |class| Action::Move { from: Place::of(class), to: FolderClass::Trash, means: Means::Move },
     },
     Sample { name: "create-below", action: |class| Action::Create { parent: Some(class) } },
     Sample { name: "delete-folder", action: |class| Action::Delete { class, hides_below: false } },
@@ -162,7 +162,10 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         | StepKind::Remove(_)
         | StepKind::RemoveAll(_)
         | StepKind::Append { .. }
+        | StepKind::FindFlagged(_)
         | StepKind::Copy
+        | StepKind::CopyThese(_)
+        | StepKind::RemoveCopied(_)
         | StepKind::Move { .. }
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder

@@ -1,7 +1,7 @@
 //! From a client command to an act of policy, without a wildcard arm.
 
 use super::command::{Append, Command, FolderArg};
-use crate::policy::{Action, FolderClass, Place};
+use crate::policy::{Action, FolderClass, Means, Place};
 use crate::types::{Flags, FolderName};
 
 /// What the session knows when a command leaves the queue.
@@ -18,6 +18,8 @@ pub trait Scene {
     fn classes_below(&self, folder: &FolderName) -> Vec<FolderClass>;
     /// Upstream has UIDPLUS (RFC 4315).
     fn uidplus(&self) -> bool;
+    /// Upstream has MOVE (RFC 6851).
+    fn has_move(&self) -> bool;
 }
 
 /// The selected folder as an act needs it.
@@ -114,8 +116,10 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
             known: at.known.clone(),
             conditional: store.unchanged_since.is_some(),
         }),
-        Command::Copy { to, .. } => insert(scene, to, |to| Action::Copy { from: place, to }),
-        Command::Move { to, .. } => insert(scene, to, |to| Action::Move { from: place, to }),
+        Command::Copy { to, .. } => insert(scene, to, |to| Action::Copy { from: place, to, uidplus }),
+        Command::Move { to, .. } => {
+            insert(scene, to, |to| Action::Move { from: place, to, means: means(scene) })
+        }
         Command::Capability
         | Command::Noop
         | Command::Logout
@@ -141,6 +145,14 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         | Command::GetAcl(_)
         | Command::SetAcl(_)
         | Command::DeleteAcl(_) => Ask::WrongState,
+    }
+}
+
+fn means(scene: &dyn Scene) -> Means {
+    match (scene.has_move(), scene.uidplus()) {
+        (true, _) => Means::Move,
+        (false, true) => Means::CopyAndExpunge,
+        (false, false) => Means::Nothing,
     }
 }
 

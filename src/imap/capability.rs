@@ -13,6 +13,8 @@ enum Ours {
     Always(&'static str),
     /// Policed by us, carried out by an upstream that has it.
     Shared(&'static str),
+    /// The same, and done by us with another capability of upstream's where it has not.
+    Replaced(&'static str, &'static str),
 }
 
 const OURS: [Ours; 19] = [
@@ -31,7 +33,7 @@ const OURS: [Ours; 19] = [
     Ours::Shared("ESEARCH"),
     Ours::Shared("WITHIN"),
     Ours::Always("LIST-STATUS"),
-    Ours::Shared("MOVE"),
+    Ours::Replaced("MOVE", "UIDPLUS"),
     Ours::Shared("STATUS=SIZE"),
     Ours::Always("SPECIAL-USE"),
     Ours::Always("ACL RIGHTS=texk"),
@@ -84,7 +86,8 @@ impl Capabilities {
                 Ours::Always(name) => name,
                 Ours::Shared("CONDSTORE") if self.has_condstore() => "CONDSTORE",
                 Ours::Shared(name) if self.has(name) => name,
-                Ours::Shared(_) => continue,
+                Ours::Replaced(name, other) if self.has(name) || self.has(other) => name,
+                Ours::Shared(_) | Ours::Replaced(..) => continue,
             };
             list.push_str(name);
             list.push(' ');
@@ -121,6 +124,13 @@ mod tests {
             "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE LIST-EXTENDED CONDSTORE \
              LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
         );
+    }
+
+    #[test]
+    fn what_we_do_by_other_means_is_offered() {
+        let offers = |upstream, name| parse(upstream).for_client(50).split(' ').any(|word| word == name);
+        assert!(offers("IMAP4rev1 UIDPLUS", "MOVE"));
+        assert!(!offers("IMAP4rev1", "MOVE"));
     }
 
     #[test]

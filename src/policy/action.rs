@@ -24,6 +24,17 @@ pub enum StoreMode {
     Replace,
 }
 
+/// What the host has for moving messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Means {
+    /// MOVE (RFC 6851).
+    Move,
+    /// UIDPLUS alone (RFC 4315): COPYUID tells of each copy, UID EXPUNGE removes just these.
+    CopyAndExpunge,
+    /// Neither: what COPY has done is not known, and EXPUNGE removes too much.
+    Nothing,
+}
+
 /// One act, in the words of policy.
 ///
 /// A client command becomes exactly one of these (`imap::action`, `smtp::action`), or is
@@ -57,10 +68,13 @@ pub enum Action {
     Copy {
         from: Place,
         to: FolderClass,
+        /// Upstream has UIDPLUS (RFC 4315).
+        uidplus: bool,
     },
     Move {
         from: Place,
         to: FolderClass,
+        means: Means,
     },
     Expunge {
         place: Place,

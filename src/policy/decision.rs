@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, FolderClass, Next, Place, Rights, SendRight, Step};
+use super::{Action, Effective, Fact, Facts, FolderClass, Means, Next, Place, Rights, SendRight, Step};
 use crate::types::{MailboxId, Timestamp};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -69,6 +69,12 @@ pub enum Reason {
     NotOwn,
     /// The role sends nothing.
     Send,
+    /// The mail host has nothing to do it with.
+    NoMeans,
+    /// The mail host does not say which messages it has copied: none is removed.
+    Unconfirmed,
+    /// The copies would carry flags that the user may not set there.
+    FlagsStay,
     /// The right was withdrawn while the act was under way.
     Withdrawn,
 }
@@ -91,11 +97,34 @@ impl Denial {
             Reason::NotOwn => {
                 format!("Your role \"{role}\" in {mailbox} allows this with your own drafts only")
             }
+            Reason::NoMeans => {
+                format!("The mail host of {mailbox} cannot do this safely: copy, then delete")
+            }
+            Reason::Unconfirmed => {
+                format!("The mail host of {mailbox} does not confirm the copies: nothing was removed")
+            }
+            Reason::FlagsStay => format!(
+                "Some of these messages are marked in ways that your role \"{role}\" in {mailbox} does not \
+                 allow in that folder"
+            ),
             Reason::Withdrawn => {
                 format!("Your access to {mailbox} has just changed; please try again")
             }
         };
         Self { reason, sentence }
+    }
+
+    /// Whether it is the mail host that stands in the way, not a right.
+    pub fn is_of_host(&self) -> bool {
+        match self.reason {
+            Reason::NoMeans | Reason::Unconfirmed => true,
+            Reason::Right(_)
+            | Reason::ReadOnly
+            | Reason::NotOwn
+            | Reason::FlagsStay
+            | Reason::Send
+            | Reason::Withdrawn => false,
+        }
     }
 
     /// One line for the person: what is refused, by which role, in which mailbox.
@@ -154,12 +183,15 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
             class(place.class, Rights::READ)
         }
         Action::Append { class: folder, .. } => class(*folder, Rights::INSERT),
-        Action::Copy { from, to } => class(from.class, Rights::READ).or_else(|| class(*to, Rights::INSERT)),
-        Action::Move { from, to } => {
+        Action::Copy { from, to, .. } => {
+            class(from.class, Rights::READ).or_else(|| class(*to, Rights::INSERT))
+        }
+        Action::Move { from, to, means } => {
             let takes = Rights::READ | Rights::DELETED | Rights::EXPUNGE;
             class(from.class, takes)
                 .or_else(|| class(*to, Rights::INSERT))
                 .or(from.read_only.then_some(Reason::ReadOnly))
+                .or((*means == Means::Nothing).then_some(Reason::NoMeans))
         }
         Action::Unselect => None,
         Action::Create { parent: above } => parent(above),

@@ -10,8 +10,9 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::decision::rights_in;
-use super::{Action, Denial, Effective, FolderClass, Place, ReadState, Reason, Rights, StoreMode};
-use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet};
+use super::moving::{MoveByCopy, move_these, strip_copies};
+use super::{Action, Denial, Effective, FolderClass, Means, Place, ReadState, Reason, Rights, StoreMode};
+use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet, UidValidity};
 
 /// One upstream command that a permit allows. Made here only.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,9 +33,11 @@ impl Step {
     /// Whether the step removes messages: intent and outcome are recorded.
     pub fn removes(&self) -> bool {
         match &self.kind {
-            StepKind::Remove(_) | StepKind::RemoveAll(_) | StepKind::Move { .. } | StepKind::DeleteFolder => {
-                true
-            }
+            StepKind::Remove(_)
+            | StepKind::RemoveAll(_)
+            | StepKind::RemoveCopied(_)
+            | StepKind::Move { .. }
+            | StepKind::DeleteFolder => true,
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
@@ -43,7 +46,9 @@ impl Step {
             | StepKind::Store { .. }
             | StepKind::FindDeleted
             | StepKind::Append { .. }
+            | StepKind::FindFlagged(_)
             | StepKind::Copy
+            | StepKind::CopyThese(_)
             | StepKind::Strip { .. }
             | StepKind::Unselect
             | StepKind::Submit
@@ -85,12 +90,19 @@ pub enum StepKind {
     RemoveAll(UidSet),
     /// APPEND with these flags.
     Append { flags: Flags },
+    /// SEARCH, within the command's set, for messages with any of these flags.
+    FindFlagged(Flags),
     /// COPY as asked.
     Copy,
+    /// `UID COPY` of exactly these: the first half of a MOVE that the host does not have.
+    CopyThese(UidSet),
+    /// The other half, for messages whose copies the host has confirmed: marks exactly these
+    /// `\Deleted`, then `UID EXPUNGE` of them.
+    RemoveCopied(UidSet),
     /// MOVE; `uids` are the messages meant, `exact` whether only they may move.
     Move { uids: UidSet, exact: bool },
     /// Takes flags that the user may not set off the copies in the target folder.
-    Strip { uids: UidSet, flags: Flags },
+    Strip { validity: UidValidity, uids: UidSet, flags: Flags },
     /// DELETE of a folder.
     DeleteFolder,
     /// UNSELECT, or its equivalent.
@@ -134,8 +146,20 @@ pub enum Fact {
     Numbers(Vec<(u32, u32)>),
     /// The UIDs that [`StepKind::FindDeleted`] found.
     Deleted(UidSet),
-    /// The UIDs of the copies in the target folder, where upstream told them.
-    Copied(Option<UidSet>),
+    /// Whether [`StepKind::FindFlagged`] found any.
+    Flagged(bool),
+    /// Which messages went where, if upstream told it.
+    Copied(Option<Copied>),
+}
+
+/// What COPYUID tells (RFC 4315 §3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Copied {
+    /// The target folder's.
+    pub validity: UidValidity,
+    /// The UIDs of the messages that were copied, and as many of their copies.
+    pub from: UidSet,
+    pub to: UidSet,
 }
 
 /// All that a plan may look at.
@@ -168,10 +192,13 @@ pub(super) enum Plan {
     /// Own drafts: find the UIDs, then STORE all flags on the user's own messages and the
     /// rest of the flags on the others.
     SplitStore { place: Place, mode: StoreMode, flags: Flags, known: Flags },
-    /// COPY, then take off the copies what the user may not set there.
-    Copy { strip: Flags },
+    /// COPY, then take off the copies what the user may not set there. Without UIDPLUS
+    /// nobody knows the copies: messages that carry such flags are not copied.
+    Copy { strip: Flags, uidplus: bool },
     /// Find the UIDs, MOVE, then take off as after COPY.
     Move { from: Place, to: FolderClass, strip: Flags },
+    /// Find the UIDs, then copy and remove them piece by piece.
+    MoveByCopy(MoveByCopy),
     /// Find what is marked, then remove what may be removed of it; then `after`.
     Expunge { place: Place, uidplus: bool, after: Option<StepKind> },
     /// Take these removing steps, asking again before each; then `after`.
@@ -180,7 +207,7 @@ pub(super) enum Plan {
 
 /// Longest set in an upstream command line, in octets: servers refuse lines over 8 KiB
 /// (measured on Dovecot), and the rest of the command needs room.
-const MAX_SET_OCTETS: usize = 7_000;
+pub(super) const MAX_SET_OCTETS: usize = 7_000;
 
 impl Plan {
     pub(super) fn of(effective: &Effective, action: &Action) -> Self {
@@ -202,9 +229,16 @@ impl Plan {
             Action::Append { class, flags } => {
                 one(StepKind::Append { flags: permitted(effective, Place::of(*class), flags) })
             }
-            Action::Copy { to, .. } => Self::Copy { strip: not_permitted(effective, *to) },
-            Action::Move { from, to } => {
-                Self::Move { from: *from, to: *to, strip: not_permitted(effective, *to) }
+            Action::Copy { to, uidplus, .. } => {
+                Self::Copy { strip: not_permitted(effective, *to), uidplus: *uidplus }
+            }
+            Action::Move { from, to, means } => {
+                let (from, to, strip) = (*from, *to, not_permitted(effective, *to));
+                match means {
+                    Means::Move => Self::Move { from, to, strip },
+                    Means::CopyAndExpunge => Self::MoveByCopy(MoveByCopy::new((from, to), strip)),
+                    Means::Nothing => Self::Steps(VecDeque::new()),
+                }
             }
             Action::Expunge { place, uidplus } => expunge(effective, *place, *uidplus, None),
             Action::Close { place, uidplus } => {
@@ -224,21 +258,24 @@ impl Plan {
                 let steps = split(facts, *place, (*mode, flags, known), numbers);
                 self.go_on(Self::Steps(steps), facts)
             }
-            Self::Copy { strip } => {
-                if facts.last == Fact::Start {
-                    return run(StepKind::Copy);
+            Self::Copy { strip, uidplus } => match &facts.last {
+                Fact::Start if !*uidplus && !strip.is_empty() => run(StepKind::FindFlagged(strip.clone())),
+                Fact::Flagged(true) => Next::Refuse(Denial::new(facts.effective, COPYING, Reason::FlagsStay)),
+                Fact::Start | Fact::Flagged(false) => run(StepKind::Copy),
+                Fact::Done | Fact::Numbers(_) | Fact::Deleted(_) | Fact::Copied(_) => {
+                    let strip = std::mem::take(strip);
+                    self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
-                let strip = std::mem::take(strip);
-                self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
-            }
+            },
             Self::Move { from, to, strip } => match &facts.last {
                 Fact::Numbers(numbers) => move_these(facts, (*from, *to), numbers),
                 Fact::Start => run(StepKind::Uids),
-                Fact::Done | Fact::Deleted(_) | Fact::Copied(_) => {
+                Fact::Done | Fact::Deleted(_) | Fact::Flagged(_) | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
-                    self.go_on(Self::Steps(strip_copies(&facts.last, strip)), facts)
+                    self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
             },
+            Self::MoveByCopy(plan) => plan.next(facts),
             Self::Expunge { place, uidplus, after } => {
                 let Fact::Deleted(found) = &facts.last else { return run(StepKind::FindDeleted) };
                 let steps = removals(facts, *place, found, *uidplus);
@@ -260,9 +297,11 @@ impl Plan {
         let changes = match self {
             Self::Steps(steps) => steps.iter().any(changes_flags),
             Self::Copy { .. } => true,
-            Self::SplitStore { .. } | Self::Move { .. } | Self::Expunge { .. } | Self::Removing { .. } => {
-                false
-            }
+            Self::SplitStore { .. }
+            | Self::Move { .. }
+            | Self::MoveByCopy(_)
+            | Self::Expunge { .. }
+            | Self::Removing { .. } => false,
         };
         changes.then_some(Step { kind: StepKind::Uids })
     }
@@ -273,7 +312,7 @@ impl Plan {
     }
 }
 
-fn run(kind: StepKind) -> Next {
+pub(super) fn run(kind: StepKind) -> Next {
     Next::Run(Step { kind })
 }
 
@@ -382,30 +421,6 @@ fn split(
     steps
 }
 
-fn move_these(facts: &Facts<'_>, (from, to): (Place, FolderClass), numbers: &[(u32, u32)]) -> Next {
-    let uids: UidSet = numbers.iter().map(|(_, uid)| *uid).collect();
-    if uids.is_empty() {
-        return Next::Done;
-    }
-    let exact = facts.effective.only_own(from.class);
-    let all_own = uids.minus(facts.own).is_empty();
-    if exact && (!all_own || uids.to_string().len() > MAX_SET_OCTETS) {
-        return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::NotOwn));
-    }
-    if !facts.effective.rights_on(to).has(Rights::INSERT) {
-        return Next::Refuse(Denial::new(facts.effective, MOVING, Reason::Withdrawn));
-    }
-    still_allowed(facts, from, Rights::DELETED | Rights::EXPUNGE, StepKind::Move { uids, exact })
-}
-
-fn strip_copies(last: &Fact, strip: Flags) -> VecDeque<StepKind> {
-    let Fact::Copied(Some(uids)) = last else { return VecDeque::new() };
-    if strip.is_empty() {
-        return VecDeque::new();
-    }
-    lines(uids).into_iter().map(|uids| StepKind::Strip { uids, flags: strip.clone() }).collect()
-}
-
 fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<StepKind>) -> Plan {
     if rights_in(effective, place).has(Rights::EXPUNGE) {
         return Plan::Expunge { place, uidplus, after };
@@ -451,11 +466,11 @@ fn still_allowed(facts: &Facts<'_>, place: Place, needed: Rights, kind: StepKind
     Next::Refuse(Denial::new(facts.effective, REMOVING, Reason::Withdrawn))
 }
 
-const MOVING: &str = "moving these messages";
+const COPYING: &str = "copying these messages";
 const REMOVING: &str = "removing messages";
 
 /// Cuts a set into pieces that fit a command line.
-fn lines(set: &UidSet) -> VecDeque<UidSet> {
+pub(super) fn lines(set: &UidSet) -> VecDeque<UidSet> {
     let mut out = VecDeque::new();
     let (mut line, mut octets) = (UidSet::new(), 0);
     for (a, b) in set.ranges() {

@@ -11,7 +11,7 @@ mod outbox;
 mod search;
 
 use crate::policy::{Step, StepKind, StoreMode, Target};
-use crate::types::{Flags, FolderName, NumberSet, UidSet};
+use crate::types::{Flag, Flags, FolderName, NumberSet, SystemFlag, UidSet};
 
 use super::command::{Append, Command, Open, Search, StatusItem, Store};
 use encoder::Encoder;
@@ -93,9 +93,19 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
             let Command::Append(append) = command else { return None };
             self::append(line, append, flags, context.folder?)
         }
+        StepKind::FindFlagged(flags) => find_flagged(line, flags, command),
         StepKind::Copy => {
             let Command::Copy { uid, set, .. } = command else { return None };
             verb(line, *uid, "COPY").word(set).string(context.folder?).end()
+        }
+        StepKind::CopyThese(uids) => {
+            let Command::Move { .. } = command else { return None };
+            line.word("UID COPY").word(written(uids)?).string(context.folder?).end()
+        }
+        // After [`mark_copied`].
+        StepKind::RemoveCopied(uids) => {
+            let Command::Move { .. } = command else { return None };
+            line.word("UID EXPUNGE").word(written(uids)?).end()
         }
         StepKind::Move { uids, exact } => {
             let Command::Move { uid, set, .. } = command else { return None };
@@ -119,6 +129,16 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
     }
 }
 
+/// What goes before [`StepKind::RemoveCopied`]: marks exactly its messages.
+pub fn mark_copied(step: &Step, command: &Command, tag: &str) -> Option<Outgoing> {
+    write_mark_copied(step.kind(), command, tag)
+}
+
+fn write_mark_copied(kind: &StepKind, command: &Command, tag: &str) -> Option<Outgoing> {
+    let (StepKind::RemoveCopied(uids), Command::Move { .. }) = (kind, command) else { return None };
+    Encoder::new(tag).word("UID STORE").word(written(uids)?).word("+FLAGS.SILENT (\\Deleted)").end()
+}
+
 /// The two commands of [`StepKind::Strip`], for a connection on which nothing is selected:
 /// opens the folder of the copies, and takes the flags off them.
 pub fn strip(step: &Step, folder: &[u8], tags: [&str; 2]) -> Option<[Outgoing; 2]> {
@@ -126,7 +146,7 @@ pub fn strip(step: &Step, folder: &[u8], tags: [&str; 2]) -> Option<[Outgoing; 2
 }
 
 fn write_strip(kind: &StepKind, folder: &[u8], tags: [&str; 2]) -> Option<[Outgoing; 2]> {
-    let StepKind::Strip { uids, flags } = kind else { return None };
+    let StepKind::Strip { uids, flags, .. } = kind else { return None };
     let open = Encoder::new(tags[0]).word("SELECT").string(folder).end()?;
     let line = Encoder::new(tags[1]).word("UID STORE").word(written(uids)?);
     Some([open, line.word(format_args!("-FLAGS.SILENT ({flags})")).end()?])
@@ -240,6 +260,27 @@ fn store(
     };
     let silent = if silent || store.silent { ".SILENT" } else { "" };
     line.word(format_args!("{sign}FLAGS{silent} ({flags})")).end()
+}
+
+/// Any of the flags will do: `OR a OR b c`.
+fn find_flagged(line: Encoder, flags: &Flags, command: &Command) -> Option<Outgoing> {
+    let (uid, set) = numbered(command)?;
+    let line = verb(line, uid, "SEARCH");
+    let line = if uid { line.word("UID").word(set) } else { line.word(set) };
+    let mut left = flags.iter().count();
+    let line = flags.iter().fold(line, |line, flag| {
+        left -= 1;
+        let line = if left > 0 { line.word("OR") } else { line };
+        match flag {
+            Flag::System(SystemFlag::Answered) => line.word("ANSWERED"),
+            Flag::System(SystemFlag::Deleted) => line.word("DELETED"),
+            Flag::System(SystemFlag::Draft) => line.word("DRAFT"),
+            Flag::System(SystemFlag::Flagged) => line.word("FLAGGED"),
+            Flag::System(SystemFlag::Seen) => line.word("SEEN"),
+            Flag::Keyword(keyword) => line.word("KEYWORD").atom(keyword.as_str()),
+        }
+    });
+    if flags.is_empty() { None } else { line.end() }
 }
 
 fn append(line: Encoder, append: &Append, flags: &Flags, folder: &[u8]) -> Option<Outgoing> {

@@ -6,7 +6,7 @@ use crate::imap::command::{Append, Command, Fetch, FetchItem, Open, Search, Sear
 use crate::imap::frame::{Event, Framer, Limits};
 use crate::imap::parse;
 use crate::policy::{Mark, StepKind, StoreMode, Target};
-use crate::types::{Flag, Flags, FolderName, Keyword, NumberSet, Secret, SystemFlag, UidSet};
+use crate::types::{Flag, Flags, FolderName, Keyword, NumberSet, Secret, SystemFlag, UidSet, UidValidity};
 use proptest::prelude::*;
 
 fn parsed(line: &str) -> Command {
@@ -134,7 +134,28 @@ fn steps_of_changing_commands() {
             "P1 UID MOVE 5:6,9 \"Archive/2026\"",
         ),
         (StepKind::Move { uids: UidSet::new(), exact: true }, "MOVE 1:* x", "nothing"),
-        (StepKind::Strip { uids: uids(), flags: SystemFlag::Deleted.into() }, "COPY 1 x", "nothing"),
+        (StepKind::CopyThese(uids()), "MOVE 1:* x", "P1 UID COPY 5:6,9 \"Archive/2026\""),
+        (StepKind::CopyThese(uids()), "COPY 1:* x", "nothing"),
+        (StepKind::RemoveCopied(uids()), "UID MOVE 1:* x", "P1 UID EXPUNGE 5:6,9"),
+        (StepKind::RemoveCopied(UidSet::new()), "MOVE 1:* x", "nothing"),
+        (StepKind::RemoveCopied(uids()), "EXPUNGE", "nothing"),
+        (StepKind::FindFlagged(SystemFlag::Deleted.into()), "COPY 1:* x", "P1 SEARCH 1:* DELETED"),
+        (
+            StepKind::FindFlagged(
+                [SystemFlag::Seen, SystemFlag::Draft, SystemFlag::Deleted]
+                    .into_iter()
+                    .map(Flag::System)
+                    .collect(),
+            ),
+            "UID COPY 1:* x",
+            "P1 UID SEARCH UID 1:* OR DELETED OR SEEN DRAFT",
+        ),
+        (StepKind::FindFlagged(Flags::default()), "COPY 1 x", "nothing"),
+        (
+            StepKind::Strip { validity: UidValidity(9), uids: uids(), flags: SystemFlag::Deleted.into() },
+            "COPY 1 x",
+            "nothing",
+        ),
         (StepKind::DeleteFolder, "DELETE x", "P1 DELETE \"Archive/2026\""),
         (StepKind::DeleteFolder, "RENAME x y", "nothing"),
         (StepKind::Unselect, "CLOSE", "P1 UNSELECT"),
@@ -152,7 +173,7 @@ fn steps_of_changing_commands() {
 
 #[test]
 fn stripping_opens_the_folder_of_the_copies() {
-    let kind = |uids| StepKind::Strip { uids, flags: SystemFlag::Deleted.into() };
+    let kind = |uids| StepKind::Strip { validity: UidValidity(9), uids, flags: SystemFlag::Deleted.into() };
     let [open, strip] = write_strip(&kind(uids()), b"Sent", ["P1", "P2"]).unwrap();
     assert_eq!(text(&open), "P1 SELECT \\\"Sent\\\"\\r\\n");
     assert_eq!(text(&strip), "P2 UID STORE 5:6,9 -FLAGS.SILENT (\\\\Deleted)\\r\\n");

@@ -15,6 +15,7 @@ use crate::imap::response::{self, Code, Condition, Response};
 use crate::imap::scan::{Event, Numbers};
 use crate::imap::writer::Outgoing;
 use crate::net::Wire;
+use crate::policy::Copied;
 use crate::telemetry::{Counter, Counters};
 use crate::types::{UidSet, UidValidity};
 use crate::upstream::Connection;
@@ -53,6 +54,8 @@ pub(super) struct Found {
     pub(super) uids: UidSet,
     /// APPENDUID, and COPYUID's target.
     pub(super) stored: Option<(UidValidity, UidSet)>,
+    /// All of COPYUID.
+    pub(super) copied: Option<Copied>,
     /// UIDVALIDITY, at SELECT.
     pub(super) validity: Option<UidValidity>,
     /// SELECT told which flags are permanent.

@@ -13,12 +13,12 @@ use crate::imap::action::Scene as _;
 use crate::imap::command::{Command, FolderArg, StatusItem, Tag};
 use crate::imap::filter;
 use crate::imap::reply::{self, Outcome};
-use crate::imap::response::{Condition, StatusData};
+use crate::imap::response::{Code, Condition, Response, Status, StatusData};
 use crate::imap::writer;
-use crate::policy::{FolderClass, Permit, Step};
+use crate::policy::{FolderClass, Permit, Step, StepKind};
 use crate::store::{Mailbox, Pin};
 use crate::types::{FolderName, Separator};
-use crate::upstream::{EnabledSet, StatusValues};
+use crate::upstream::{Answered, EnabledSet, StatusValues};
 
 /// Longest wait for the folders after a change to them; the answer is given anyway.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -220,6 +220,12 @@ impl Session {
         for (outgoing, tag) in commands.iter().zip(&tags) {
             let perform = lease.perform(outgoing, tag, Instant::now() + REFRESH);
             match self.watch.unless_lost(Waiting::Upstream, perform).await? {
+                // Another folder of this name has other messages under these UIDs.
+                Ok(answered) if tells_other_validity(&answered, step) => {
+                    tracing::warn!("flags stay on copies: their folder has been replaced");
+                    lease.give_back().await;
+                    return failed;
+                }
                 Ok(answered) if answered.is_ok() => {}
                 Ok(_) | Err(_) => {
                     tracing::warn!("flags stay on copies: the mail host refused");
@@ -230,6 +236,15 @@ impl Session {
         lease.give_back().await;
         Ok(Answer { condition: Condition::Ok, code: None })
     }
+}
+
+/// Whether SELECT opened another folder than the copies are in, as its UIDVALIDITY tells.
+fn tells_other_validity(answered: &Answered, step: &Step) -> bool {
+    let StepKind::Strip { validity, .. } = step.kind() else { return true };
+    answered.responses().any(|response| match response {
+        Response::Status(Status { code: Some(Code::UidValidity(told)), .. }) => told != *validity,
+        _ => false,
+    })
 }
 
 /// The items that upstream is asked for.

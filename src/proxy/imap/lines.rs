@@ -7,6 +7,7 @@ use super::watch::Watch;
 use crate::imap::command::Tag;
 use crate::imap::filter::{self, Window};
 use crate::imap::response::{self, Code, Response, Status};
+use crate::policy::Copied;
 use crate::types::{Flag, UidSet, UidValidity};
 
 /// Reads lines: keeps our idea of the folder in step, and tells the client what it may know.
@@ -22,14 +23,21 @@ pub(super) struct Lines<'a> {
 pub(super) struct Read {
     stop: Option<Stop>,
     stored: Option<(UidValidity, UidSet)>,
+    copied: Option<Copied>,
     validity: Option<UidValidity>,
     permanent: bool,
     pub(super) dropped: bool,
 }
 
 impl Read {
+    fn note_copies(&mut self, validity: UidValidity, from: &UidSet, to: &UidSet) {
+        self.stored = Some((validity, to.clone()));
+        self.copied = Some(Copied { validity, from: from.clone(), to: to.clone() });
+    }
+
     pub(super) fn tell(self, found: &mut Found) -> Did {
         found.stored = self.stored.or(found.stored.take());
+        found.copied = self.copied.or(found.copied.take());
         found.validity = self.validity.or(found.validity);
         found.permanent |= self.permanent;
         self.stop.map_or(Did::Go, Did::Stop)
@@ -73,8 +81,8 @@ impl Lines<'_> {
                 read.stored = Some((*validity, uids.clone()));
                 self.manner.tells_uids.then(|| format!("APPENDUID {} {uids}", validity.0))
             }
-            Some(Code::CopyUid { validity, to, pairs, .. }) => {
-                read.stored = Some((*validity, to.clone()));
+            Some(Code::CopyUid { validity, from, to, pairs }) => {
+                read.note_copies(*validity, from, to);
                 let text = |set: &[u8]| String::from_utf8_lossy(set).into_owned();
                 let copied = || format!("COPYUID {} {} {}", validity.0, text(pairs.from), text(pairs.to));
                 self.manner.tells_uids.then(copied)
@@ -117,7 +125,7 @@ impl Lines<'_> {
         let mut read = Read::default();
         if let Response::Status(status) = response {
             match &status.code {
-                Some(Code::CopyUid { validity, to, .. }) => read.stored = Some((*validity, to.clone())),
+                Some(Code::CopyUid { validity, from, to, .. }) => read.note_copies(*validity, from, to),
                 Some(Code::UidValidity(validity)) => read.validity = Some(*validity),
                 Some(Code::PermanentFlags(_)) => read.permanent = true,
                 Some(_) | None => {}

@@ -61,6 +61,8 @@ impl Recorder {
             crate::policy::Reason::Right(_) => "right",
             crate::policy::Reason::ReadOnly => "read-only",
             crate::policy::Reason::NotOwn => "not own",
+            crate::policy::Reason::NoMeans | crate::policy::Reason::Unconfirmed => "host",
+            crate::policy::Reason::FlagsStay => "flags",
             crate::policy::Reason::Send => "send",
             crate::policy::Reason::Withdrawn => "withdrawn",
         };
@@ -157,6 +159,7 @@ pub(super) fn act(
         | StepKind::Uids
         | StepKind::Flags
         | StepKind::FindDeleted
+        | StepKind::FindFlagged(_)
         | StepKind::Unselect
         | StepKind::Submit
         | StepKind::File
@@ -172,8 +175,10 @@ pub(super) fn act(
         StepKind::Remove(uids) | StepKind::RemoveAll(uids) => ("e", Some(uids.clone()), None),
         StepKind::Append { flags } => ("i", None, Some(flags.to_string())),
         StepKind::Copy => ("i", asked(step, command, named), None),
+        StepKind::CopyThese(uids) => ("i", Some(uids.clone()), None),
+        StepKind::RemoveCopied(uids) => ("te", Some(uids.clone()), None),
         StepKind::Move { uids, .. } => ("tei", Some(uids.clone()), None),
-        StepKind::Strip { uids, flags } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
+        StepKind::Strip { uids, flags, .. } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
         StepKind::DeleteFolder => ("xte", None, None),
     };
     let folder = folder(command).cloned().or_else(|| selected.map(|selected| selected.name.clone()));

@@ -116,7 +116,13 @@ impl Session {
                 Next::Done => return Ok(Ok(done)),
             };
             let mut found = Found::default();
-            let answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
+            let mut answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
+            if let StepKind::CopyThese(_) = step.kind()
+                && let Some(code) = answer.code.take_if(|code| code.starts_with("COPYUID"))
+            {
+                // Before the EXPUNGEs that follow (RFC 6851 §4.3).
+                reply::untagged(self.client.wire.out(), Outcome::Ok, &code, "Messages have been copied");
+            }
             if !matches!(step.kind(), StepKind::Strip { .. }) {
                 done.condition = answer.condition;
                 done.code = answer.code.or(done.code);
@@ -169,6 +175,7 @@ impl Session {
         };
         let taken = match step.kind() {
             StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
+            StepKind::RemoveCopied(_) => Box::pin(self.remove_copied(tag, command, step, found)).await,
             _ => self.step(tag, command, step, found).await,
         };
         let outcome = super::record::outcome(&taken, found);
@@ -195,15 +202,44 @@ impl Session {
             tracing::error!(?step, "a permitted step cannot be written");
             return Ok(Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) });
         };
+        self.send_step((tag, command), step, (&outgoing, &ours), found).await
+    }
+
+    /// Marks messages that have been copied, then removes exactly those.
+    async fn remove_copied(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        step: &Step,
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
+        let ours = self.lease.as_mut().and_then(|lease| Tag::parse(lease.tag().as_bytes()));
+        let mark = ours.and_then(|ours| Some((writer::mark_copied(step, command, ours.as_str())?, ours)));
+        let Some((outgoing, ours)) = mark else { return Err(Ended::UpstreamGone) };
+        let marked = self.send_step((tag, command), step, (&outgoing, &ours), found).await?;
+        if !marked.is_ok() {
+            return Ok(marked);
+        }
+        self.step(tag, command, step, found).await
+    }
+
+    /// Sends what a step became and reads its answer, to the end if it changes something.
+    async fn send_step(
+        &mut self,
+        (tag, command): (&Tag, &Command),
+        step: &Step,
+        (outgoing, ours): (&Outgoing, &Tag),
+        found: &mut Found,
+    ) -> Result<Answer, Ended> {
         let manner = self.manner(step, command);
         let changes = super::record::act(step, command, self.selected.as_deref(), &[]).is_some();
         // Nobody waits for the rest of a message that nobody reads.
         let changes = changes && !matches!(step.kind(), StepKind::Fetch { .. });
-        match self.exchange(tag, manner, (&outgoing, &ours), found).await {
+        match self.exchange(tag, manner, (outgoing, ours), found).await {
             // The client is gone or has lost its right, but the command is under way: it is
             // read to its end, so that the journal can say what became of it.
             Err(ended) if changes && found.sent && !ended.is_fault_of_upstream() => {
-                Err(Box::pin(self.read_to_its_end(ended, &ours, found)).await)
+                Err(Box::pin(self.read_to_its_end(ended, ours, found)).await)
             }
             answer => answer,
         }
@@ -279,7 +315,9 @@ impl Session {
         let show = match step.kind() {
             _ if matches!(command, Command::Close) => Show::Nothing,
             StepKind::Unselect => Show::Nothing,
-            StepKind::Uids | StepKind::FindDeleted => Show::Changes,
+            StepKind::Uids | StepKind::FindDeleted | StepKind::FindFlagged(_) | StepKind::RemoveCopied(_) => {
+                Show::Changes
+            }
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
@@ -289,6 +327,7 @@ impl Session {
             | StepKind::RemoveAll(_)
             | StepKind::Append { .. }
             | StepKind::Copy
+            | StepKind::CopyThese(_)
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
@@ -298,7 +337,9 @@ impl Session {
         };
         let no_expunge = match command {
             Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
-            Command::Copy { .. } | Command::Move { .. } => !by_uid && *step.kind() == StepKind::Uids,
+            Command::Copy { .. } | Command::Move { .. } => {
+                !by_uid && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
+            }
             _ => false,
         };
         let renames = match (step.kind(), command) {
@@ -327,7 +368,8 @@ impl Session {
         match step.kind() {
             StepKind::Uids => Fact::Numbers(self.asked(command, found.numbers)),
             StepKind::FindDeleted => Fact::Deleted(found.uids),
-            StepKind::Copy | StepKind::Move { .. } => Fact::Copied(found.stored.map(|(_, uids)| uids)),
+            StepKind::FindFlagged(_) => Fact::Flagged(!found.uids.is_empty()),
+            StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(found.copied),
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
@@ -335,6 +377,7 @@ impl Session {
             | StepKind::Store { .. }
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
+            | StepKind::RemoveCopied(_)
             | StepKind::Append { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
@@ -388,7 +431,7 @@ impl Session {
         let is_drafts = |folder: &FolderName| self.watch.class_of(folder) == FolderClass::Drafts;
         let mut kept = Ok(());
         if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
-            && matches!(step.kind(), StepKind::Append { .. } | StepKind::Copy | StepKind::Move { .. })
+            && puts_messages(step)
             && is_drafts(folder)
         {
             kept = store.own_drafts_add(user, mailbox, folder.clone(), *validity, uids.clone()).await;
@@ -473,9 +516,20 @@ impl Session {
     }
 }
 
+/// Whether the step puts messages into the command's target.
+fn puts_messages(step: &Step) -> bool {
+    matches!(
+        step.kind(),
+        StepKind::Append { .. } | StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. }
+    )
+}
+
 fn step_removes(step: &Step) -> Option<&UidSet> {
     match step.kind() {
-        StepKind::Remove(uids) | StepKind::RemoveAll(uids) | StepKind::Move { uids, .. } => Some(uids),
+        StepKind::Remove(uids)
+        | StepKind::RemoveAll(uids)
+        | StepKind::RemoveCopied(uids)
+        | StepKind::Move { uids, .. } => Some(uids),
         StepKind::Carry
         | StepKind::Open { .. }
         | StepKind::Fetch { .. }
@@ -483,8 +537,10 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Flags
         | StepKind::Store { .. }
         | StepKind::FindDeleted
+        | StepKind::FindFlagged(_)
         | StepKind::Append { .. }
         | StepKind::Copy
+        | StepKind::CopyThese(_)
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect

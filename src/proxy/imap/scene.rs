@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::session::Selected;
 use crate::imap::action::{self, Scene};
+use crate::imap::capability::Capabilities;
 use crate::imap::inventory::{Entry, Inventory};
 use crate::policy::{Effective, FolderClass, Place};
 use crate::store::Snapshot;
@@ -16,7 +17,8 @@ pub(super) struct View<'a> {
     pub(super) mailbox: MailboxId,
     pub(super) inventory: &'a Inventory,
     pub(super) selected: Option<&'a Selected>,
-    pub(super) uidplus: bool,
+    /// What the host can do.
+    pub(super) can: &'a Capabilities,
 }
 
 impl View<'_> {
@@ -72,6 +74,10 @@ impl Scene for View<'_> {
     }
 
     fn uidplus(&self) -> bool {
-        self.uidplus
+        self.can.has("UIDPLUS")
+    }
+
+    fn has_move(&self) -> bool {
+        self.can.has("MOVE")
     }
 }

@@ -172,7 +172,7 @@ impl Session {
             mailbox: self.watch.mailbox(),
             inventory: &self.folders.inventory,
             selected: self.selected.as_deref(),
-            uidplus: self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("UIDPLUS")),
+            can: self.lease.as_ref().map_or(&self.folders.capabilities, |lease| lease.capabilities()),
         }
     }
 
@@ -205,7 +205,8 @@ impl Session {
         if matches!(command, Command::Select(_) | Command::Examine(_)) {
             self.leave().await?;
         }
-        reply::tagged(self.client.wire.out(), tag, Outcome::No, "NOPERM", denial.sentence());
+        let code = if denial.is_of_host() { "CANNOT" } else { "NOPERM" };
+        reply::tagged(self.client.wire.out(), tag, Outcome::No, code, denial.sentence());
         Ok(())
     }
 

@@ -64,6 +64,8 @@ impl Recorder {
             Reason::ReadOnly => "read only",
             Reason::NotOwn => "not own",
             Reason::Send => "role sends nothing",
+            Reason::NoMeans | Reason::Unconfirmed => "host",
+            Reason::FlagsStay => "flags",
             Reason::Withdrawn => "withdrawn",
         };
         self.refused(mailbox, why);
