@@ -85,7 +85,7 @@ impl Found<'_> {
     fn line(&mut self, line: &str) {
         // Most lines are about something else, and need not be read.
         let about = line.contains(&self.mark);
-        if !about && !(line.contains("\"outcome\"") && !self.sends.is_empty()) {
+        if !about && (self.sends.is_empty() || !line.contains("\"outcome\"")) {
             return;
         }
         let Ok(line) = serde_json::from_str::<Value>(line) else { return };

@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use super::table::{clean, render};
 use super::time;
 use crate::admin::{
-    Answer, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, MessageRow, OutboxRow, Status, UserRow,
-    Verdict,
+    Answer, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, MessageRow,
+    OutboxRow, Status, UserRow, Verdict,
 };
 
 /// The answer as text for standard output; a failure has none.
@@ -145,7 +145,8 @@ fn outbox(rows: &[OutboxRow]) -> String {
 }
 
 fn message(rows: &[MessageRow]) -> String {
-    let row = |row: &MessageRow| vec![row.at.clone(), row.user.clone(), row.mailbox.clone(), row.what.clone()];
+    let row =
+        |row: &MessageRow| vec![row.at.clone(), row.user.clone(), row.mailbox.clone(), row.what.clone()];
     let rows: Vec<_> = rows.iter().map(row).collect();
     render(&["WHEN", "WHO", "MAILBOX", "WHAT"], &rows)
 }

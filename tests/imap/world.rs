@@ -9,8 +9,8 @@ use mandate::auth::{
 };
 use mandate::net::{DialSettings, Dialer, Drain, Draining, Gate, LimitSettings, Stream, Wire};
 use mandate::policy::{FolderClass, Holder, RoleName};
-use mandate::proxy::outbox::{self, Outbox};
 use mandate::proxy::imap::{Services, Settings, serve};
+use mandate::proxy::outbox::{self, Outbox};
 use mandate::proxy::{Peer, Targets};
 use mandate::store::{self, NewGrant, NewMailbox, NewUser, Options, Pin, Purpose, Sealer, Store};
 use mandate::telemetry::{Counters, Journal, SessionId};

@@ -41,6 +41,14 @@ fn body(imap: &mut Imap, uid: u32) -> Vec<u8> {
     imap.ok(&format!("UID FETCH {uid} BODY.PEEK[]")).literal().unwrap()
 }
 
+/// A session whose connection to Postfix is there already: a new login would need Dovecot.
+fn logged_in_to_the_host(scene: &Scene) -> Smtp {
+    let mut smtp = scene.smtp(BOB);
+    assert_eq!(hand_in(&mut smtp, &answer("before@example.org", "", "body")).code, 250);
+    settled(scene);
+    smtp
+}
+
 /// Waits until the outbox has nothing left to do.
 fn settled(scene: &Scene) {
     eventually("the outbox is empty", || {
@@ -129,7 +137,7 @@ fn a_client_that_stores_its_copy_first_makes_no_double() {
 #[test]
 fn a_copy_outlives_a_dead_mail_host_and_a_killed_daemon() {
     let mut scene = furnished();
-    let mut smtp = scene.smtp(BOB);
+    let mut smtp = logged_in_to_the_host(&scene);
     scene.dovecot.stop();
     let reply = hand_in(&mut smtp, &answer("late@example.org", "", "body"));
     assert_eq!(reply.code, 250, "{reply}");
@@ -213,7 +221,7 @@ fn two_answers_to_one_message() {
 #[test]
 fn the_outbox_is_bounded() {
     let mut scene = furnished_with(dovecot::Settings::default(), "[outbox]\nentries = 1\n");
-    let mut smtp = scene.smtp(BOB);
+    let mut smtp = logged_in_to_the_host(&scene);
     scene.dovecot.stop();
     assert_eq!(hand_in(&mut smtp, &answer("1@example.org", "", "body")).code, 250);
     let full = smtp.command(&format!("MAIL FROM:<{SUPPORT}>"));

@@ -249,8 +249,12 @@ impl Book {
 impl Book {
     /// Mailboxes that have something due and that nobody serves; they are served from now on.
     pub(super) fn begin_serving(&mut self, now: Timestamp) -> Vec<MailboxId> {
-        let due: HashSet<_> =
-            self.entries.values().filter(|entry| entry.is_due(now)).map(|entry| entry.record.mailbox).collect();
+        let due: HashSet<_> = self
+            .entries
+            .values()
+            .filter(|entry| entry.is_due(now))
+            .map(|entry| entry.record.mailbox)
+            .collect();
         due.into_iter().filter(|mailbox| self.serving.insert(*mailbox)).collect()
     }
 
@@ -268,7 +272,11 @@ impl Book {
 
     /// When the next thing is due that is not due yet.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.entries.values().filter(|entry| entry.is_open() && !entry.busy).filter_map(|entry| entry.due).min()
+        self.entries
+            .values()
+            .filter(|entry| entry.is_open() && !entry.busy)
+            .filter_map(|entry| entry.due)
+            .min()
     }
 
     /// An attempt failed: another follows, unless it has gone on for `patience` milliseconds.

@@ -60,10 +60,8 @@ impl Outbox {
         let head = writer::file(&step, &folder.wire, &date, record.octets, &tag);
         let head = head.ok_or_else(|| lost(&CommandError::Unwritable))?;
         let stored = lease.append(&head, &tag, &mut file, record.octets).await;
-        let answered = stored.map_err(|Unfinished { error, doubtful }| Failed::Lost {
-            why: error.to_string(),
-            doubtful,
-        })?;
+        let answered = stored
+            .map_err(|Unfinished { error, doubtful }| Failed::Lost { why: error.to_string(), doubtful })?;
         if !answered.is_ok() {
             return Err(Failed::Refused(format!("the mail host refuses it: {}", answered.words())));
         }

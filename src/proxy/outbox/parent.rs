@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Outbox;
 use super::filing::{Folder, LOOK, find, lost};
 use super::work::{Failed, Hands};
-use super::Outbox;
 use crate::imap::inventory::Inventory;
 use crate::imap::writer;
 use crate::policy::Receipt;
@@ -157,9 +157,8 @@ fn folders(inventory: &Inventory, mailbox: &Mailbox, receipt: &Receipt) -> Vec<F
     let mut folders = Vec::new();
     for class in Receipt::PARENTS.into_iter().filter(|class| receipt.reads(*class)) {
         let entries = inventory.entries().iter().rev();
-        let of_class = entries.filter(|entry| {
-            entry.attributes.is_selectable() && mailbox.class_of(&entry.name) == class
-        });
+        let of_class = entries
+            .filter(|entry| entry.attributes.is_selectable() && mailbox.class_of(&entry.name) == class);
         folders.extend(of_class.map(|entry| Folder { name: entry.name.clone(), wire: entry.wire.clone() }));
     }
     folders.truncate(FOLDERS);

@@ -7,8 +7,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Settings, Trouble};
 use crate::types::OutboxId;
@@ -202,7 +202,10 @@ mod tests {
         let room = message.finish().await.unwrap();
         let path = spool.path(OutboxId(1));
         assert_eq!(fs::read(&path).unwrap().len(), 80_003);
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777, 0o600);
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777,
+            0o600
+        );
         assert!(!spool.has_room((1 << 20) - 80_002));
         drop(room);
         assert!(spool.has_room(1 << 20));

@@ -62,7 +62,8 @@ impl Outbox {
                 });
             }
             self.expire();
-            let next = self.book().next_due().map(|due| Duration::from_millis(clock::now().millis_until(due)));
+            let next =
+                self.book().next_due().map(|due| Duration::from_millis(clock::now().millis_until(due)));
             // What is due at once is being served: its end wakes us.
             let wait = next.filter(|wait| !wait.is_zero()).map_or(TICK, |wait| wait.min(TICK));
             tokio::select! {

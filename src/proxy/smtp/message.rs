@@ -55,7 +55,8 @@ impl Session<'_> {
             Ok(reservation) => reservation,
             Err(answer) => return Ok(answer),
         };
-        let draft = match self.draft(&transaction, &cleared.leaves, &cleared.rewritten.section, &head.section) {
+        let draft = match self.draft(&transaction, &cleared.leaves, &cleared.rewritten.section, &head.section)
+        {
             Ok(draft) => draft,
             Err(trouble) => return Ok(trouble.answer()),
         };

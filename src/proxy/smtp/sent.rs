@@ -110,7 +110,8 @@ impl Session<'_> {
     /// Who answered, and when; to whom, for those who may read it in Sent.
     fn collision(&self, answered: &Answered) -> Answer {
         let snapshot = self.services.store.snapshot();
-        let who = snapshot.user(answered.user).map_or("Somebody else".to_owned(), |user| user.login.to_string());
+        let who =
+            snapshot.user(answered.user).map_or("Somebody else".to_owned(), |user| user.login.to_string());
         let reads_sent = self
             .watch
             .held()

@@ -69,7 +69,9 @@ impl Session<'_> {
             self.recorder.refused(mailbox.id, "sender");
             return Ok(Err(foreign(path, Some(&mailbox))));
         };
-        if mailbox.options.sent_copy == SentCopy::File && !self.services.outbox.has_room(mail.size.unwrap_or(0)) {
+        if mailbox.options.sent_copy == SentCopy::File
+            && !self.services.outbox.has_room(mail.size.unwrap_or(0))
+        {
             return Ok(Err(Trouble::Full.answer()));
         }
         if let Err(answer) = self.connect(&mailbox).await? {

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn who_is_named() {
-        let section = "From: a@b.example\r\nTo: Bob <Bob@example.org>,\r\n x.carol@example.org\r\nCc: d@e.example\r\n";
+        let section =
+            "From: a@b.example\r\nTo: Bob <Bob@example.org>,\r\n x.carol@example.org\r\nCc: d@e.example\r\n";
         let header = Header::parse(section.as_bytes(), false).unwrap();
         for (address, shown) in [
             ("bob@example.org", true),
