@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Copied, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Place, ReadState, Reason,
-    Role, StepKind, StoreMode, Target, decide,
+    Action, Answering, Copied, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Place, ReadState,
+    Reason, Rights, Role, SendRight, StepKind, StoreMode, Target, decide,
 };
 use mandate::types::{
     Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
@@ -48,12 +48,50 @@ fn the_truth_table_holds() {
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// How somebody may send: role × the grant's own word × what the mailbox lets be sent × what
+/// the message answers, and whether MYRIGHTS shows `p` on the Inbox. From docs/rights.md.
+#[test]
+fn the_table_of_sending_holds() {
+    let text = include_str!("policy/send.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let table: BTreeMap<&str, &str> = lines.map(|line| line.split_once(" : ").expect("an answer")).collect();
+    let (mut wrong, mut cases) = (Vec::new(), 0);
+    for role in Role::built_in() {
+        for send in [None, Some(SendRight::None), Some(SendRight::OnBehalf), Some(SendRight::As)] {
+            for reply_only in [false, true] {
+                let granted = role.sending(send);
+                let effective = effective(&granted, ReadState::Shared).answering_only(reply_only);
+                let post = effective.rights_on(FolderClass::Inbox).has(Rights::POST);
+                for answering in [Answering::Unread, Answering::Known, Answering::New, Answering::Unsure] {
+                    let mailbox = if reply_only { "answers" } else { "anything" };
+                    let send = send.map_or("-", SendRight::as_str);
+                    let case = format!("{} {send} {mailbox} {answering:?}", role.name).to_lowercase();
+                    let said = format!(
+                        "{}{}",
+                        answer(&effective, &Action::Submit(answering)),
+                        if post { ", p" } else { "" }
+                    );
+                    cases += 1;
+                    if table.get(case.as_str()) != Some(&said.as_str()) {
+                        wrong.push(format!("{case} : {said}   (table: {:?})", table.get(case.as_str())));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(table.len(), cases, "each case once");
+}
+
 #[test]
 fn rights_that_ended_are_undecided() {
     let mut effective = effective(&Role::manager(), ReadState::Shared);
     effective.good_until = Some(NOW);
-    assert!(matches!(decide(&effective, &Action::Submit, NOW), Decision::Undecided(_)));
-    assert!(matches!(decide(&effective, &Action::Submit, NOW.plus_millis(-1)), Decision::Permit(_)));
+    assert!(matches!(decide(&effective, &Action::Submit(Answering::New), NOW), Decision::Undecided(_)));
+    assert!(matches!(
+        decide(&effective, &Action::Submit(Answering::New), NOW.plus_millis(-1)),
+        Decision::Permit(_)
+    ));
 }
 
 #[test]
@@ -219,7 +257,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("rename-with-sent", Action::Rename { class, below: vec![FolderClass::Sent], parent: None }),
         ("rename-into-trash", Action::Rename { class, below: vec![], parent: Some(FolderClass::Trash) }),
         ("administer", Action::Administer),
-        ("submit", Action::Submit),
+        ("submit", Action::Submit(Answering::New)),
     ]
 }
 
@@ -301,7 +339,8 @@ fn describe(step: &StepKind) -> String {
         StepKind::Strip { uids, flags, .. } => format!("strip {uids} ({flags})"),
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
-        StepKind::Submit => "submit".into(),
+        StepKind::Address => "address".into(),
+        StepKind::Submit { on_behalf } => if *on_behalf { "submit on behalf" } else { "submit" }.into(),
         StepKind::File => "file".into(),
         StepKind::Mark(mark) => format!("mark {}", mark.as_str()),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::FolderClass;
+use crate::policy::{FolderClass, SendRight};
 use crate::types::{OutboxId, Timestamp};
 
 /// One answer.
@@ -112,6 +112,8 @@ pub struct UserRow {
     pub display: String,
     pub addresses: Vec<String>,
     pub groups: Vec<String>,
+    /// Where the person's own mail is, and how we log in there, as one line.
+    pub host: Option<String>,
     pub disabled: bool,
 }
 
@@ -171,6 +173,9 @@ pub struct GrantRow {
     pub holder: String,
     pub mailbox: String,
     pub role: String,
+    /// How the holder may send, where the grant says so itself.
+    #[serde(default)]
+    pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
     /// `live`, `not yet`, `ended`, `suspended`.

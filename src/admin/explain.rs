@@ -3,8 +3,8 @@
 use super::grants::{state, way};
 use super::{Answer, Case, Explained, Failure, Services, Verdict, names, now};
 use crate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, StepKind, StoreMode,
-    Target, decide,
+    Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, StepKind,
+    StoreMode, Target, decide,
 };
 use crate::store::{Mailbox, Snapshot, User};
 use crate::types::{Flags, FolderName, SystemFlag, Timestamp, UidSet};
@@ -37,7 +37,7 @@ const SAMPLES: [Sample; 13] = [
         name: "rename-folder",
         action: |class| Action::Rename { class, below: Vec::new(), parent: None },
     },
-    Sample { name: "send", action: |_| Action::Submit },
+    Sample { name: "send", action: |_| Action::Submit(Answering::Known) },
 ];
 
 fn flag(class: FolderClass, flag: SystemFlag) -> Action {
@@ -124,7 +124,7 @@ fn summary(snapshot: &Snapshot, user: &User, mailbox: &Mailbox, now: Timestamp) 
 fn judge(effective: &Effective, class: FolderClass, sample: &Sample, now: Timestamp) -> (Verdict, String) {
     let action = (sample.action)(class);
     // A folder that is not seen is answered as one that does not exist (invariant 11).
-    let needs_folder = !matches!(action, Action::Submit);
+    let needs_folder = !matches!(action, Action::Submit(_));
     if needs_folder && !effective.sees(class) {
         return (Verdict::No, "such a folder does not exist for them".into());
     }
@@ -149,6 +149,8 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         StepKind::Open { read_only: true } => (Verdict::Yes, "for reading only".into()),
         StepKind::Fetch { peek: true } => (Verdict::Yes, "without marking as read".into()),
         StepKind::Uids | StepKind::FindDeleted if own => (Verdict::Partly, "their own drafts only".into()),
+        StepKind::Submit { .. } if effective.reply_only() => (Verdict::Partly, "answers only".into()),
+        StepKind::Submit { on_behalf: true } => (Verdict::Yes, "on behalf: Sender names them".into()),
         StepKind::Store { target: Target::Asked, silent: false, .. } => yes(),
         StepKind::Store { .. } => {
             (Verdict::Partly, "the permitted flags; the client is shown the true ones".into())
@@ -170,8 +172,9 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit
+        | StepKind::Address
         | StepKind::File
-        | StepKind::Mark(_) => yes(),
+        | StepKind::Mark(_)
+        | StepKind::Submit { on_behalf: false } => yes(),
     }
 }

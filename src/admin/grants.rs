@@ -3,7 +3,7 @@
 use super::names::{self, Reader};
 use super::record::record_grant;
 use super::{Actor, Answer, Failure, FailureKind, GrantRow, NewGrant, Services, now};
-use crate::policy::{Grant, Holder};
+use crate::policy::{Grant, Holder, SendRight};
 use crate::store::{self, Snapshot};
 use crate::telemetry::GrantChange;
 use crate::types::{MailboxId, Timestamp, UserId};
@@ -37,6 +37,7 @@ pub(super) async fn add(services: &Services, actor: Actor, new: NewGrant) -> Res
         holder,
         mailbox: mailbox.id,
         role: role.clone(),
+        send: new.send,
         from: new.from,
         until: new.until,
         note: new.note,
@@ -46,7 +47,8 @@ pub(super) async fn add(services: &Services, actor: Actor, new: NewGrant) -> Res
     if let Some(grant) = services.store.snapshot().grant(id) {
         record_grant(services, actor, GrantChange::Added, grant).await?;
     }
-    Ok(Answer::done(format!("{name} is {role} in {}", mailbox.address)))
+    let send = new.send.map_or_else(String::new, |send| format!(", {}", sends(send)));
+    Ok(Answer::done(format!("{name} is {role} in {}{send}", mailbox.address)))
 }
 
 pub(super) async fn remove(
@@ -132,6 +134,15 @@ pub(super) fn still(snapshot: &Snapshot, user: UserId, mailbox: MailboxId) -> Ve
     left.map(|grant| sentence(grant)).collect()
 }
 
+/// How somebody sends from the mailbox, in words.
+pub(super) fn sends(send: SendRight) -> &'static str {
+    match send {
+        SendRight::None => "and sends nothing",
+        SendRight::OnBehalf => "sending on its behalf",
+        SendRight::As => "sending as the mailbox",
+    }
+}
+
 /// Through what a grant reaches somebody.
 pub(super) fn way(snapshot: &Snapshot, grant: &Grant) -> String {
     match grant.holder {
@@ -177,6 +188,7 @@ pub(super) fn row(snapshot: &Snapshot, grant: &Grant) -> GrantRow {
         holder: names::of_holder(snapshot, grant.holder),
         mailbox: mailbox.map_or_else(|| grant.mailbox.to_string(), |mailbox| mailbox.short.to_string()),
         role: grant.role.to_string(),
+        send: grant.send,
         from: grant.from,
         until: grant.until,
         state: state(grant, now()).into(),

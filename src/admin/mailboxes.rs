@@ -205,7 +205,7 @@ fn owner(snapshot: &Snapshot, mailbox: &Mailbox) -> Option<String> {
 }
 
 /// `imap.example.org:993, TLS, as support@example.org`.
-fn host_line(endpoint: &Endpoint, account: Option<&Account>) -> String {
+pub(super) fn host_line(endpoint: &Endpoint, account: Option<&Account>) -> String {
     let security = match endpoint.security {
         Security::Implicit => "TLS",
         Security::StartTls => "STARTTLS",

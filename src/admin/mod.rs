@@ -12,6 +12,7 @@ mod hosts;
 mod mailboxes;
 mod names;
 mod outbox;
+mod own;
 mod people;
 mod record;
 mod request;
@@ -29,7 +30,9 @@ pub use answer::{
 pub use control::{AskError, ask, serve};
 pub use hosts::Hosts;
 pub use outbox::OutboxSource;
-pub use request::{Login, NewGrant, NewMailbox, NewUser, Pin, Request, Setting, Submission};
+pub use request::{
+    Login, NewGrant, NewMailbox, NewUser, OwnAccount, OwnHost, OwnLogin, Pin, Request, Setting, Submission,
+};
 
 use crate::auth::HashSettings;
 use crate::store::Store;
@@ -85,6 +88,7 @@ async fn dispatch(services: &Services, actor: Actor, request: Request) -> Result
         }
         Request::UserDisable { login } => people::set_disabled(services, actor, &login, true).await,
         Request::UserEnable { login } => people::set_disabled(services, actor, &login, false).await,
+        Request::UserHost { login, host } => own::set(services, actor, &login, host.map(|host| *host)).await,
         Request::UserList => Ok(people::list_users(services)),
         Request::UserRemove { login } => people::remove_user(services, actor, &login).await,
         Request::GroupAdd { name } => people::add_group(services, actor, &name).await,

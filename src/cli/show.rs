@@ -41,10 +41,11 @@ fn users(rows: &[UserRow]) -> String {
             user.display.clone(),
             user.addresses.join(" "),
             user.groups.join(" "),
+            user.host.clone().unwrap_or_default(),
         ]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    render(&["LOGIN", "STATE", "NAME", "ADDRESSES", "GROUPS"], &rows)
+    render(&["LOGIN", "STATE", "NAME", "ADDRESSES", "GROUPS", "OWN MAIL"], &rows)
 }
 
 fn groups(rows: &[GroupRow]) -> String {
@@ -109,7 +110,10 @@ fn grants(rows: &[GrantRow]) -> String {
         vec![
             grant.holder.clone(),
             grant.mailbox.clone(),
-            grant.role.clone(),
+            match grant.send {
+                Some(send) => format!("{}, send {}", grant.role, send.as_str()),
+                None => grant.role.clone(),
+            },
             grant.state.clone(),
             when(grant.from),
             when(grant.until),

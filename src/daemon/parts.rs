@@ -120,6 +120,7 @@ impl Parts {
             outbox: Arc::clone(&self.outbox),
             journal: self.journal.clone(),
             counters: Arc::clone(&self.counters),
+            parents: Arc::clone(&self.outbox) as Arc<dyn smtp::Parents>,
             gate: Arc::clone(&self.gate),
         };
         self.door("smtp", Service::Submission(Arc::new(services)))

@@ -1,6 +1,6 @@
 //! From a client command to an act of policy, without a wildcard arm.
 
-use super::command::{Append, Command, FolderArg};
+use super::command::{Append, Command, FolderArg, Sort, SortBy, SortKey};
 use crate::policy::{Action, FolderClass, Means, Place};
 use crate::types::{Flags, FolderName};
 
@@ -18,6 +18,8 @@ pub trait Scene {
     fn classes_below(&self, folder: &FolderName) -> Vec<FolderClass>;
     /// Upstream has UIDPLUS (RFC 4315).
     fn uidplus(&self) -> bool;
+    /// Upstream announced this capability.
+    fn has(&self, capability: &str) -> bool;
     /// Upstream has MOVE (RFC 6851).
     fn has_move(&self) -> bool;
 }
@@ -73,6 +75,15 @@ pub fn ask(command: &Command, scene: &dyn Scene) -> Ask {
         Command::Examine(open) => {
             on(scene, &open.folder, |class| Action::Open(Place { class, read_only: true }))
         }
+        // The usage is the whole mailbox's: whoever reads its INBOX may know it.
+        Command::GetQuota { .. } => match scene.has("QUOTA") {
+            true => on(scene, &Ok(FolderName::inbox()), Action::Status),
+            false => Ask::Unsupported,
+        },
+        Command::GetQuotaRoot(folder) => match scene.has("QUOTA") {
+            true => on(scene, folder, Action::Status),
+            false => Ask::Unsupported,
+        },
         Command::Status { folder, .. } => on(scene, folder, Action::Status),
         Command::Create { folder, .. } => create(scene, folder),
         Command::Delete(folder) => delete(scene, folder),
@@ -87,6 +98,8 @@ pub fn ask(command: &Command, scene: &dyn Scene) -> Ask {
         | Command::Expunge
         | Command::UidExpunge(_)
         | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
         | Command::Fetch { .. }
         | Command::Store { .. }
         | Command::Copy { .. }
@@ -108,6 +121,9 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         Command::UidExpunge(_) if !uidplus => Ask::Unsupported,
         Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
         Command::Search { .. } => Ask::Act(Action::Search(place)),
+        Command::Sort { sort, .. } if !sortable(scene, sort) => Ask::Unsupported,
+        Command::Thread { thread, .. } if !scene.has(thread.by.capability()) => Ask::Unsupported,
+        Command::Sort { .. } | Command::Thread { .. } => Ask::Act(Action::Search(place)),
         Command::Fetch { fetch, .. } => Ask::Act(Action::Fetch { place, marks_seen: fetch.marks_seen() }),
         Command::Store { store, .. } => Ask::Act(Action::Store {
             place,
@@ -144,8 +160,16 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         | Command::ListRights { .. }
         | Command::GetAcl(_)
         | Command::SetAcl(_)
-        | Command::DeleteAcl(_) => Ask::WrongState,
+        | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_) => Ask::WrongState,
     }
+}
+
+/// Whether upstream has every key; the display keys are an extension of their own.
+fn sortable(scene: &dyn Scene, sort: &Sort) -> bool {
+    let display = |key: &SortKey| matches!(key.by, SortBy::DisplayFrom | SortBy::DisplayTo);
+    scene.has("SORT") && (scene.has("SORT=DISPLAY") || !sort.keys.iter().any(display))
 }
 
 fn means(scene: &dyn Scene) -> Means {

@@ -24,6 +24,19 @@ pub enum StoreMode {
     Replace,
 }
 
+/// Whether a submission answers one of the mailbox's messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answering {
+    /// Its header has not come yet: sender and recipients may be given, and no more.
+    Unread,
+    /// It answers a message of the mailbox that the user may read.
+    Known,
+    /// It answers nothing that is known, or nobody looked.
+    New,
+    /// It could not be found out.
+    Unsure,
+}
+
 /// What the host has for moving messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Means {
@@ -105,7 +118,7 @@ pub enum Action {
     /// SETACL, DELETEACL, GETACL, LISTRIGHTS of others.
     Administer,
     /// A message from the mailbox.
-    Submit,
+    Submit(Answering),
 }
 
 impl Action {
@@ -124,7 +137,7 @@ impl Action {
             Self::Delete { .. } => "deleting this folder",
             Self::Rename { .. } => "renaming this folder",
             Self::Administer => "giving or showing rights",
-            Self::Submit => "sending mail",
+            Self::Submit(_) => "sending mail",
         }
     }
 }

@@ -4,7 +4,9 @@ use std::fmt;
 
 use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, FolderClass, Means, Next, Place, Rights, SendRight, Step};
+use super::{
+    Action, Answering, Effective, Fact, Facts, FolderClass, Means, Next, Place, Rights, SendRight, Step,
+};
 use crate::types::{MailboxId, Timestamp};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -21,6 +23,8 @@ pub enum Decision {
 pub enum Doubt {
     /// The effective rights are older than a grant's start or end: compute them again.
     Stale,
+    /// Whether a message is an answer could not be found out.
+    Parent,
 }
 
 /// Leave to do one act, under the terms of a closed plan.
@@ -69,6 +73,8 @@ pub enum Reason {
     NotOwn,
     /// The role sends nothing.
     Send,
+    /// Only answers may be sent, and this is none.
+    NotAnAnswer,
     /// The mail host has nothing to do it with.
     NoMeans,
     /// The mail host does not say which messages it has copied: none is removed.
@@ -97,6 +103,11 @@ impl Denial {
             Reason::NotOwn => {
                 format!("Your role \"{role}\" in {mailbox} allows this with your own drafts only")
             }
+            Reason::NotAnAnswer => {
+                format!(
+                    "In {mailbox} your role \"{role}\" sends answers to its messages only, and this is none"
+                )
+            }
             Reason::NoMeans => {
                 format!("The mail host of {mailbox} cannot do this safely: copy, then delete")
             }
@@ -123,6 +134,7 @@ impl Denial {
             | Reason::NotOwn
             | Reason::FlagsStay
             | Reason::Send
+            | Reason::NotAnAnswer
             | Reason::Withdrawn => false,
         }
     }
@@ -145,6 +157,9 @@ impl fmt::Display for Denial {
 pub fn decide(effective: &Effective, action: &Action, now: Timestamp) -> Decision {
     if effective.good_until.is_some_and(|end| end <= now) {
         return Decision::Undecided(Doubt::Stale);
+    }
+    if effective.reply_only() && *action == Action::Submit(Answering::Unsure) {
+        return Decision::Undecided(Doubt::Parent);
     }
     match missing(effective, action) {
         Some(reason) => Decision::Deny(Denial::new(effective, action.gerund(), reason)),
@@ -203,6 +218,8 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
             .or_else(|| below.iter().find_map(|folder| class(*folder, Rights::DELETE)))
             .or_else(|| parent(above)),
         Action::Administer => Some(Reason::Right(Rights::ADMINISTER)),
-        Action::Submit => (effective.send() == SendRight::None).then_some(Reason::Send),
+        Action::Submit(_) if effective.send() == SendRight::None => Some(Reason::Send),
+        Action::Submit(Answering::New) if effective.reply_only() => Some(Reason::NotAnAnswer),
+        Action::Submit(Answering::Unread | Answering::Known | Answering::New | Answering::Unsure) => None,
     }
 }

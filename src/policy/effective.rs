@@ -1,5 +1,7 @@
 //! What one user holds in one mailbox: the union of the live grants.
 
+use std::borrow::Borrow;
+
 use super::{DraftScope, FolderClass, ReadState, Rights, Role, RoleName, SendRight};
 use crate::types::{Address, GrantId, LoginName, MailboxId, Timestamp, UserId};
 
@@ -25,6 +27,7 @@ pub(super) struct Standing {
     drafts: DraftScope,
     send: SendRight,
     read_state: ReadState,
+    reply_only: bool,
 }
 
 impl Effective {
@@ -32,10 +35,10 @@ impl Effective {
     ///
     /// `hides`: the mailbox has a Hidden folder, so an Aggregate would show what is in it
     /// and is hidden too.
-    pub fn union<'a>(
+    pub fn union<R: Borrow<Role>>(
         user: (UserId, LoginName),
         mailbox: (MailboxId, Address),
-        grants: impl Iterator<Item = (GrantId, &'a Role)>,
+        grants: impl Iterator<Item = (GrantId, R)>,
         (read_state, hides): (ReadState, bool),
         good_until: Option<Timestamp>,
     ) -> Option<Self> {
@@ -52,12 +55,34 @@ impl Effective {
                 drafts: DraftScope::Own,
                 send: SendRight::None,
                 read_state,
+                reply_only: false,
             },
         };
         for (id, role) in grants {
-            all.add(id, role, hides);
+            all.add(id, role.borrow(), hides);
         }
         (!all.grants.is_empty()).then_some(all)
+    }
+
+    /// The owner's rights in the own account; without one upstream, an INBOX to look at.
+    pub fn at_home((user, login): (UserId, LoginName), address: Address, has_account: bool) -> Self {
+        let role = if has_account { Role::at_home() } else { Role::nowhere() };
+        Self {
+            user,
+            login,
+            mailbox: MailboxId::home_of(user),
+            address,
+            good_until: None,
+            grants: Vec::new(),
+            standing: Standing {
+                rights: FolderClass::ALL.map(|class| role.rights_on(class)),
+                drafts: role.drafts,
+                send: role.send,
+                read_state: ReadState::Shared,
+                reply_only: false,
+            },
+            roles: vec![role.name],
+        }
     }
 
     fn add(&mut self, id: GrantId, role: &Role, hides: bool) {
@@ -85,6 +110,19 @@ impl Effective {
     /// How the user may send mail from the mailbox.
     pub fn send(&self) -> SendRight {
         self.standing.send
+    }
+
+    /// The mailbox lets those send new messages who work on all its drafts, and others
+    /// answers only. So a manager writes as before.
+    #[must_use]
+    pub fn answering_only(mut self, reply_only: bool) -> Self {
+        self.standing.reply_only = reply_only && self.standing.drafts == DraftScope::Own;
+        self
+    }
+
+    /// Whether only answers to messages of the mailbox may be sent.
+    pub fn reply_only(&self) -> bool {
+        self.standing.reply_only
     }
 
     /// Whose `\Seen` the mailbox's folders show.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RoleName;
+use super::{RoleName, SendRight};
 use crate::types::{GrantId, GroupId, MailboxId, Timestamp, UserId};
 
 /// Who holds a grant.
@@ -20,6 +20,9 @@ pub struct Grant {
     pub holder: Holder,
     pub mailbox: MailboxId,
     pub role: RoleName,
+    /// How the holder may send, where it is not as the role says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<SendRight>,
     /// Not before; `None` is at once.
     pub from: Option<Timestamp>,
     /// Not at or after; `None` is without end.

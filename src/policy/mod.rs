@@ -33,7 +33,7 @@ mod receipt;
 mod rights;
 mod role;
 
-pub use action::{Action, Means, Place, StoreMode};
+pub use action::{Action, Answering, Means, Place, StoreMode};
 pub use class::FolderClass;
 pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
 pub use effective::Effective;

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::rights_in;
 use super::moving::{MoveByCopy, move_these, strip_copies};
-use super::{Action, Denial, Effective, FolderClass, Means, Place, ReadState, Reason, Rights, StoreMode};
+use super::{
+    Action, Answering, Denial, Effective, FolderClass, Means, Place, ReadState, Reason, Rights, SendRight,
+    StoreMode,
+};
 use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet, UidValidity};
 
 /// One upstream command that a permit allows. Made here only.
@@ -51,7 +54,8 @@ impl Step {
             | StepKind::CopyThese(_)
             | StepKind::Strip { .. }
             | StepKind::Unselect
-            | StepKind::Submit
+            | StepKind::Address
+            | StepKind::Submit { .. }
             | StepKind::File
             | StepKind::Mark(_) => false,
         }
@@ -107,8 +111,10 @@ pub enum StepKind {
     DeleteFolder,
     /// UNSELECT, or its equivalent.
     Unselect,
-    /// A message from the mailbox.
-    Submit,
+    /// Sender and recipients of a message.
+    Address,
+    /// A message from the mailbox; `on_behalf`: its header names the person as Sender.
+    Submit { on_behalf: bool },
     /// The copy of a message that went out, into the folder for sent mail; see [`super::Receipt`].
     File,
     /// A flag on the message that one answers or forwards; see [`super::Receipt`].
@@ -246,7 +252,10 @@ impl Plan {
             }
             Action::Unselect => one(StepKind::Unselect),
             Action::Delete { .. } => one(StepKind::DeleteFolder),
-            Action::Submit => one(StepKind::Submit),
+            Action::Submit(Answering::Unread) => one(StepKind::Address),
+            Action::Submit(Answering::Known | Answering::New | Answering::Unsure) => {
+                one(StepKind::Submit { on_behalf: effective.send() == SendRight::OnBehalf })
+            }
         }
     }
 

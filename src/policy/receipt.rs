@@ -26,7 +26,7 @@ impl Receipt {
 
     /// `None` for a step of another kind.
     pub fn of(step: &Step, effective: &Effective) -> Option<Self> {
-        let StepKind::Submit = step.kind() else { return None };
+        let StepKind::Submit { .. } = step.kind() else { return None };
         let reads = |class: &FolderClass| effective.rights_on(*class).has(Rights::READ);
         let readable = Self::PARENTS.into_iter().filter(reads).collect();
         Some(Self { user: effective.user, mailbox: effective.mailbox, readable })

@@ -281,7 +281,9 @@ pub(crate) mod tests {
         let mailbox = (MailboxId(mailbox), Address::parse("support@example.org").unwrap());
         let grants = std::iter::once((GrantId(1), &role));
         let effective = Effective::union(user, mailbox, grants, (ReadState::Shared, false), None).unwrap();
-        let Decision::Permit(mut permit) = policy::decide(&effective, &Action::Submit, Timestamp(0)) else {
+        let Decision::Permit(mut permit) =
+            policy::decide(&effective, &Action::Submit(policy::Answering::New), Timestamp(0))
+        else {
             panic!("no permit")
         };
         let own = UidSet::new();

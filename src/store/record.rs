@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use crate::policy::{FolderClass, Holder, RoleName};
+use crate::policy::{FolderClass, Holder, RoleName, SendRight};
 use crate::types::{
     Account, Address, Endpoint, FolderName, GroupId, LoginName, MailboxId, Separator, ShortName, Timestamp,
     UidSet, UidValidity, UserId,
@@ -50,6 +50,14 @@ pub struct User {
 }
 
 impl User {
+    /// What sentences call the person's own account.
+    pub(super) fn home_address(&self) -> Address {
+        let login = || Address::parse(self.login.as_str()).ok();
+        let of_login = self.addresses.first().cloned().or_else(login);
+        // NOTE(unwrap): a constant, and an address.
+        of_login.unwrap_or_else(|| Address::parse("your-own@account.invalid").expect("an address"))
+    }
+
     /// The domain in which a short mailbox name is looked up for this person:
     /// that of the login name, else of the first own address.
     pub fn domain(&self) -> Option<&str> {
@@ -192,6 +200,7 @@ pub struct NewGrant {
     pub holder: Holder,
     pub mailbox: MailboxId,
     pub role: RoleName,
+    pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub note: String,

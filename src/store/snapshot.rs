@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
+use super::sent::Sent;
 use super::tables::Tables;
 use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
 use crate::types::{
@@ -177,11 +178,14 @@ impl Snapshot {
         self.roles.iter().find(|role| role.name == *name)
     }
 
-    /// What `user` holds in `mailbox` at `now`: the union of the live grants to the user
+    /// What `user` holds in `mailbox` at `now`: everything at home, else the union of the live grants to the user
     /// and to the user's groups. `None`: nothing, or disabled. A grant of a role that is
     /// configured no more gives nothing.
     pub fn effective(&self, user: UserId, mailbox: MailboxId, now: Timestamp) -> Option<Effective> {
         let user = self.user(user).filter(|user| !user.disabled)?;
+        if let Some(owner) = mailbox.home_user() {
+            return (owner == user.id).then(|| self.at_home(user));
+        }
         let mailbox = self.mailbox(mailbox)?;
         let mine = || self.grants_of(user.id).filter(|grant| grant.mailbox == mailbox.id);
         let live = mine().filter(|grant| grant.is_live(now));
@@ -189,20 +193,36 @@ impl Snapshot {
         Effective::union(
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
-            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?))),
+            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?.sending(grant.send)))),
             (mailbox.options.read_state, mailbox.hides()),
             good_until,
         )
+        .map(|effective| effective.answering_only(mailbox.options.reply_only))
     }
 
-    /// [`Mailbox::class_of`]; Hidden if the mailbox is gone.
+    /// In their own account people may do everything; where they have none, they see an INBOX.
+    fn at_home(&self, user: &User) -> Effective {
+        let whose = (user.id, user.login.clone());
+        Effective::at_home(whose, user.home_address(), self.personal(user.id).is_some())
+    }
+
+    /// [`Mailbox::class_of`]; Hidden if the mailbox is gone. At home folders differ in
+    /// nothing that policy asks for.
     pub fn class_of(&self, mailbox: MailboxId, folder: &FolderName) -> FolderClass {
+        if mailbox.home_user().is_some() {
+            return if folder.is_inbox() { FolderClass::Inbox } else { FolderClass::Ordinary };
+        }
         self.mailbox(mailbox).map_or(FolderClass::Hidden, |mailbox| mailbox.class_of(folder))
     }
 
     /// What the user said about subscriptions in the mailbox; nothing at first.
     pub fn subscriptions(&self, user: UserId, mailbox: MailboxId) -> Arc<Subscriptions> {
         self.tables.subscriptions.get(&(user, mailbox)).cloned().unwrap_or_default()
+    }
+
+    /// What the user has sent as the mailbox of late.
+    pub fn sent(&self, user: UserId, mailbox: MailboxId) -> Arc<Sent> {
+        self.tables.sent.get(&(user, mailbox)).cloned().unwrap_or_default()
     }
 
     /// The user's own drafts in a folder, by the list of docs/rights.md, "Own drafts".

@@ -13,6 +13,7 @@ mod message_id;
 mod network;
 mod numbering;
 mod secret;
+mod template;
 mod time;
 mod uid;
 
@@ -27,5 +28,6 @@ pub use message_id::MessageId;
 pub use network::{Network, NetworkError};
 pub use numbering::Numbering;
 pub use secret::Secret;
+pub use template::{NameTemplate, TemplateError};
 pub use time::Timestamp;
 pub use uid::{Bound, NumberSet, UidSet, UidValidity};

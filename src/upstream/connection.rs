@@ -301,7 +301,7 @@ impl Connection {
                 | Event::Literal(_)
                 | Event::Dropped
                 | Event::FetchEnd
-                | Event::Search
+                | Event::Search(_)
                 | Event::Esearch(_)
                 | Event::SearchWord(_)
                 | Event::SearchEnd => (None, false),

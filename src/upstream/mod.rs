@@ -13,6 +13,7 @@ mod error;
 mod filing;
 mod login;
 mod pool;
+mod quota;
 pub mod smtp;
 mod status;
 mod target;

@@ -141,6 +141,7 @@ fn grant(user: UserId, mailbox: mandate::types::MailboxId, role: &str) -> NewGra
         holder: Holder::User(user),
         mailbox,
         role: RoleName(role.to_owned()),
+        send: None,
         from: None,
         until: None,
         note: String::new(),

@@ -97,6 +97,7 @@ async fn grant(store: &Store, user: UserId, mailbox: MailboxId) {
         holder: Holder::User(user),
         mailbox,
         role: RoleName("reader".into()),
+        send: None,
         from: None,
         until: Some(NOW.plus_millis(1000)),
         note: String::new(),

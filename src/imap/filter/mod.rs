@@ -59,7 +59,7 @@ pub enum Drop {
     NotSelected,
     /// CAPABILITY, ENABLED: ours are our own.
     Session,
-    /// LIST, LSUB: answered from the inventory.
+    /// LIST, LSUB, QUOTA: answered by us.
     Folders,
     /// STATUS of a folder that was not asked for.
     Status,
@@ -152,7 +152,9 @@ pub fn untagged(
             Ok(None)
         }
         Response::Capability(_) | Response::Enabled(_) => Ok(Some(Drop::Session)),
-        Response::List(_) | Response::Lsub(_) => Ok(Some(Drop::Folders)),
+        Response::List(_) | Response::Lsub(_) | Response::Quota(_) | Response::QuotaRoots(_) => {
+            Ok(Some(Drop::Folders))
+        }
         Response::StatusData(data) => Ok(status_data(data, window, out)),
         Response::Vanished { .. } if window.folder.is_some() => Err(Doubt::Vanished),
         Response::Vanished { .. } => Ok(Some(Drop::NotSelected)),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::imap::command::Tag;
 use crate::imap::response::parse;
-use crate::imap::scan::{Event, Scanner};
+use crate::imap::scan::{Event, Listing, Scanner};
 use crate::policy::{FolderClass, Role};
 use crate::types::{Address, GrantId, LoginName, MailboxId, UserId};
 
@@ -119,7 +119,7 @@ fn what_passes_and_what_does_not() {
         ),
         ("* ACL Secret alice lr\r\n", &open, Err("unknown")),
         ("* METADATA Secret ()\r\n", &open, Err("unknown")),
-        ("* QUOTA \"\" ()\r\n", &open, Err("unknown")),
+        ("* QUOTA \"\" ()\r\n", &open, Err("folders")),
     ] {
         let told = told(line, window);
         assert_eq!(told.as_deref().map_err(String::as_str), expected, "{line}");
@@ -196,7 +196,29 @@ fn search_is_written_anew() {
         (false, "* ESEARCH (TAG \"P2\") MIN 1\r\n", "", 1),
         (false, "* ESEARCH COUNT 3\r\n", "", 1),
     ] {
-        let mut writer = SearchWriter::new(&ours, &client, condstore);
+        let mut writer = SearchWriter::new(&ours, &client, Listing::Search, condstore);
+        assert_eq!(written(input, |event, out| writer.event(event, out)), (expected.to_owned(), dropped));
+    }
+}
+
+#[test]
+fn sort_and_thread_are_told_to_who_asked_for_them() {
+    let (ours, client) = (Tag::parse(b"P1").unwrap(), Tag::parse(b"a.7").unwrap());
+    for (wanted, input, expected, dropped) in [
+        (Listing::Sort, "* SORT 5 3 4\r\n", "* SORT 5 3 4\r\n", 0),
+        (Listing::Sort, "* SORT\r\n", "* SORT\r\n", 0),
+        (Listing::Sort, "* SEARCH 5 3 4\r\n", "", 1),
+        (Listing::Search, "* SORT 5 3 4\r\n", "", 1),
+        (
+            Listing::Thread,
+            "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n",
+            "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n",
+            0,
+        ),
+        (Listing::Thread, "* THREAD\r\n", "* THREAD\r\n", 0),
+        (Listing::Sort, "* THREAD (2)(3)\r\n", "", 1),
+    ] {
+        let mut writer = SearchWriter::new(&ours, &client, wanted, false);
         assert_eq!(written(input, |event, out| writer.event(event, out)), (expected.to_owned(), dropped));
     }
 }

@@ -204,9 +204,7 @@ impl Session {
     pub(super) async fn strip(&mut self, command: &Command, step: &Step) -> Result<Answer, Ended> {
         let failed = Ok(Answer { condition: Condition::No, code: None });
         let wire = super::record::target(command).and_then(|name| self.folders.inventory.find(name));
-        let (Some(wire), Ok(target)) =
-            (wire.map(|entry| entry.wire.clone()), self.services.target(self.watch.mailbox()))
-        else {
+        let (Some(wire), Ok(target)) = (wire.map(|entry| entry.wire.clone()), self.target()) else {
             return failed;
         };
         let lease = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH);

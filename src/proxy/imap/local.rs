@@ -70,7 +70,11 @@ impl Session {
             | Command::Unselect
             | Command::Expunge
             | Command::UidExpunge(_)
+            | Command::GetQuota { .. }
+            | Command::GetQuotaRoot(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }

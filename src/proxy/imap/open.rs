@@ -122,7 +122,7 @@ impl Session {
             opening: true,
             no_expunge: false,
             condstore: self.condstore,
-            searches: false,
+            searches: None,
             by_uid: false,
             tells_uids: false,
             as_rfc822: false,

@@ -4,7 +4,7 @@ use super::ended::Ended;
 use super::exchange::{Found, Manner, Show};
 use crate::imap::command::Tag;
 use crate::imap::filter::{FetchView, FetchWriter, SearchWriter};
-use crate::imap::scan::{Event, Numbers};
+use crate::imap::scan::{Event, Listing, Numbers};
 
 /// Makes client data of FETCH and SEARCH answers, or facts for us.
 pub(super) struct Reader<'a> {
@@ -32,7 +32,12 @@ impl<'a> Reader<'a> {
         Self {
             manner,
             fetch,
-            search: SearchWriter::new(ours, client, manner.condstore),
+            search: SearchWriter::new(
+                ours,
+                client,
+                manner.searches.unwrap_or(Listing::Search),
+                manner.condstore,
+            ),
             number: 0,
             uid: None,
             has_flags: false,
@@ -60,7 +65,7 @@ impl<'a> Reader<'a> {
                 tracing::warn!(%fault, "upstream cannot be understood");
                 Err(Ended::UpstreamUnparseable)
             }
-            Event::Search
+            Event::Search(_)
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)
@@ -98,7 +103,7 @@ impl<'a> Reader<'a> {
             Event::Item(_) | Event::Value(_) => return 1,
             Event::More
             | Event::Line(_)
-            | Event::Search
+            | Event::Search(_)
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)
@@ -117,8 +122,8 @@ impl<'a> Reader<'a> {
 
     fn searched(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<u64, Ended> {
         if self.manner.show == Show::Answer {
-            if !self.manner.searches {
-                return Ok(u64::from(matches!(event, Event::Search | Event::Esearch(_))));
+            if self.manner.searches.is_none() {
+                return Ok(u64::from(matches!(event, Event::Search(_) | Event::Esearch(_))));
             }
             return Ok(self.search.event(event, out).map_or(0, |_| 1));
         }

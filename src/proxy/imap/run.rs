@@ -4,9 +4,10 @@ use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
+use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Tag, Thread};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
+use crate::imap::scan::Listing;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
 use crate::types::{FolderName, UidSet};
@@ -28,6 +29,9 @@ impl Session {
         match &command {
             Command::Select(_) | Command::Examine(_) => Box::pin(self.open(tag, &command, permit)).await,
             Command::Status { folder, items } => Box::pin(self.status(tag, folder, items)).await,
+            Command::GetQuota { .. } | Command::GetQuotaRoot(_) => {
+                Box::pin(self.quota(tag, &command, permit)).await
+            }
             Command::Idle => Box::pin(self.idle(tag, &command, permit)).await,
             Command::Create { .. } | Command::Delete(_) | Command::Rename { .. } => {
                 Box::pin(self.change_folders(tag, &command, permit)).await
@@ -38,6 +42,8 @@ impl Session {
             | Command::Expunge
             | Command::UidExpunge(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -331,12 +337,17 @@ impl Session {
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
-            | StepKind::Submit
+            | StepKind::Address
+            | StepKind::Submit { .. }
             | StepKind::File
             | StepKind::Mark(_) => Show::Answer,
         };
         let no_expunge = match command {
-            Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
+            Command::Fetch { .. }
+            | Command::Store { .. }
+            | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. } => !by_uid,
             Command::Copy { .. } | Command::Move { .. } => {
                 !by_uid && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
             }
@@ -355,7 +366,7 @@ impl Session {
             opening: false,
             no_expunge,
             condstore: self.condstore,
-            searches: matches!(command, Command::Search { .. }),
+            searches: listing(command),
             by_uid,
             tells_uids: readable,
             as_rfc822: renamed("RFC822"),
@@ -382,7 +393,8 @@ impl Session {
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
-            | StepKind::Submit
+            | StepKind::Address
+            | StepKind::Submit { .. }
             | StepKind::File
             | StepKind::Mark(_) => Fact::Done,
         }
@@ -544,9 +556,20 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit
+        | StepKind::Address
+        | StepKind::Submit { .. }
         | StepKind::File
         | StepKind::Mark(_) => None,
+    }
+}
+
+/// Which list of numbers answers the command.
+fn listing(command: &Command) -> Option<Listing> {
+    match command {
+        Command::Search { .. } => Some(Listing::Search),
+        Command::Sort { .. } => Some(Listing::Sort),
+        Command::Thread { .. } => Some(Listing::Thread),
+        _ => None,
     }
 }
 
@@ -554,6 +577,8 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
 pub(super) fn numbers_by_uid(command: &Command) -> bool {
     match command {
         Command::Search { uid, .. }
+        | Command::Sort { uid, .. }
+        | Command::Thread { uid, .. }
         | Command::Fetch { uid, .. }
         | Command::Store { uid, .. }
         | Command::Copy { uid, .. }
@@ -581,7 +606,9 @@ fn needs_condstore(command: &Command) -> bool {
             fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
         }
         Command::Store { store, .. } => store.unchanged_since.is_some(),
-        Command::Search { search, .. } => search.keys.iter().any(asks_mod_seq),
+        Command::Search { search, .. }
+        | Command::Sort { sort: Sort { search, .. }, .. }
+        | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
         _ => false,
     }
 }

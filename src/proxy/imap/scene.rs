@@ -80,4 +80,8 @@ impl Scene for View<'_> {
     fn has_move(&self) -> bool {
         self.can.has("MOVE")
     }
+
+    fn has(&self, capability: &str) -> bool {
+        self.can.has(capability)
+    }
 }

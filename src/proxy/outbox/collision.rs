@@ -79,9 +79,8 @@ impl Answers {
         (now, window): (Timestamp, i64),
     ) -> Result<u64, Answered> {
         let recent = |at: Timestamp| now.0 - at.0 <= window;
-        let others = self.given.get(&key).into_iter().flatten();
-        let other =
-            others.filter(|given| given.user != user && (given.pending || recent(given.at))).next_back();
+        let mut others = self.given.get(&key).into_iter().flatten();
+        let other = others.rfind(|given| given.user != user && (given.pending || recent(given.at)));
         let Some(other) = other else { return Ok(self.add(key, user, now)) };
         let answered = Answered {
             user: other.user,

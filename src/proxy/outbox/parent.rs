@@ -12,9 +12,10 @@ use super::filing::{Folder, LOOK, find, lost};
 use super::work::{Failed, Hands};
 use crate::imap::inventory::Inventory;
 use crate::imap::writer;
-use crate::policy::Receipt;
+use crate::policy::{FolderClass, Receipt, Rights};
+use crate::proxy::smtp::{Finding, Found, Parents};
 use crate::store::{Answers, Mailbox, Marking, Outgoing, Place};
-use crate::types::{MailboxId, MessageId};
+use crate::types::{MailboxId, MessageId, UserId};
 use crate::upstream::CommandError;
 
 /// Longest time for a look-up that a message waits for.
@@ -30,6 +31,9 @@ const KNOWN: usize = 10_000;
 /// It could not be found out in time whether there is such a message: neither yes nor no.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::proxy) struct Undecided;
+
+/// Whether the sender may read folders of a class.
+pub(in crate::proxy) type Reads<'a> = &'a (dyn Fn(FolderClass) -> bool + Sync);
 
 /// Where parents were found.
 #[derive(Default)]
@@ -53,16 +57,16 @@ impl Places {
 }
 
 impl Outbox {
-    /// Where the mailbox has a message with this Message-ID, among the folders that the holder
-    /// of the receipt may read: Inbox, Sent and Archive with what is below them. Others are
+    /// Where the mailbox has a message with this Message-ID, among the folders that the sender
+    /// may read: Inbox, Sent and Archive with what is below them. Others are
     /// not looked into, so that nothing tells a hidden message from none.
     pub(in crate::proxy) async fn parent(
         &self,
         mailbox: &Mailbox,
-        receipt: &Receipt,
+        reads: Reads<'_>,
         id: &MessageId,
     ) -> Result<Option<Place>, Undecided> {
-        if let Some(place) = self.known_parent(mailbox, receipt, id) {
+        if let Some(place) = self.known_parent(mailbox, reads, id) {
             return Ok(Some(place));
         }
         let deadline = Instant::now() + PATIENCE;
@@ -71,7 +75,7 @@ impl Outbox {
                 tracing::info!(mailbox = %mailbox.id, "no look-up of an answered message: {why}");
                 Undecided
             })?;
-            let found = find_parent(&mut hands, mailbox, receipt, id, deadline).await;
+            let found = find_parent(&mut hands, mailbox, reads, id, deadline).await;
             let found = found.map_err(|error| {
                 tracing::info!(mailbox = %mailbox.id, %error, "the look-up of an answered message failed");
                 Undecided
@@ -87,9 +91,9 @@ impl Outbox {
     }
 
     /// A place known from before, if its folder may be read.
-    fn known_parent(&self, mailbox: &Mailbox, receipt: &Receipt, id: &MessageId) -> Option<Place> {
+    fn known_parent(&self, mailbox: &Mailbox, reads: Reads<'_>, id: &MessageId) -> Option<Place> {
         let place = self.places().known.get(&(mailbox.id, id.clone())).cloned()?;
-        receipt.reads(mailbox.class_of(&place.folder)).then_some(place)
+        reads(mailbox.class_of(&place.folder)).then_some(place)
     }
 
     fn places(&self) -> std::sync::MutexGuard<'_, Places> {
@@ -105,7 +109,8 @@ impl Outbox {
         answers: &Answers,
     ) -> Result<Marking, Failed> {
         let deadline = Instant::now() + LOOK;
-        let found = find_parent(hands, mailbox, &record.receipt, &answers.parent, deadline).await;
+        let reads = |class| record.receipt.reads(class);
+        let found = find_parent(hands, mailbox, &reads, &answers.parent, deadline).await;
         let place = match found.map_err(|error| lost(&error))? {
             Ok(Some(place)) => place,
             Ok(None) => return Ok(Marking::NotFound),
@@ -129,18 +134,41 @@ impl Outbox {
     }
 }
 
+/// For submissions whose leave depends on it.
+impl Parents for Outbox {
+    fn find<'a>(&'a self, user: UserId, mailbox: MailboxId, ids: &'a [String]) -> Finding<'a> {
+        Box::pin(async move {
+            let snapshot = self.needs.store.snapshot();
+            let effective = snapshot.effective(user, mailbox, super::clock::now());
+            let (Some(effective), Some(mailbox)) = (effective, snapshot.mailbox(mailbox)) else {
+                return Found::Undecided;
+            };
+            let reads = |class| effective.rights_on(class).has(Rights::READ);
+            // The first two are the likely ones; a thread's older messages say little.
+            for id in ids.iter().filter_map(|id| MessageId::parse(id)).take(2) {
+                match self.parent(mailbox, &reads, &id).await {
+                    Ok(Some(_)) => return Found::Parent(id.to_string()),
+                    Ok(None) => {}
+                    Err(Undecided) => return Found::Undecided,
+                }
+            }
+            Found::Nowhere
+        })
+    }
+}
+
 /// A host that refuses to search.
 pub(super) struct Refused;
 
 async fn find_parent(
     hands: &mut Hands,
     mailbox: &Mailbox,
-    receipt: &Receipt,
+    reads: Reads<'_>,
     id: &MessageId,
     deadline: Instant,
 ) -> Result<Result<Option<Place>, Refused>, CommandError> {
     let mut refused = false;
-    for folder in folders(&hands.folders, mailbox, receipt) {
+    for folder in folders(&hands.folders, mailbox, reads) {
         let Some((validity, uids)) = find(&mut hands.lease, &folder, id, None, deadline).await? else {
             refused = true;
             continue;
@@ -153,9 +181,9 @@ async fn find_parent(
 }
 
 /// The folders that are looked into, the likeliest first.
-fn folders(inventory: &Inventory, mailbox: &Mailbox, receipt: &Receipt) -> Vec<Folder> {
+fn folders(inventory: &Inventory, mailbox: &Mailbox, reads: Reads<'_>) -> Vec<Folder> {
     let mut folders = Vec::new();
-    for class in Receipt::PARENTS.into_iter().filter(|class| receipt.reads(*class)) {
+    for class in Receipt::PARENTS.into_iter().filter(|class| reads(*class)) {
         let entries = inventory.entries().iter().rev();
         let of_class = entries
             .filter(|entry| entry.attributes.is_selectable() && mailbox.class_of(&entry.name) == class);

@@ -131,10 +131,11 @@ impl Outbox {
     }
 
     pub(super) async fn hands_by(&self, mailbox: MailboxId, deadline: Instant) -> Result<Hands, String> {
-        let target = self.needs.targets.of(&self.needs.store, mailbox).map_err(|error| match error {
-            StoreError::Unknown(_) => "the mailbox is not here any more".to_owned(),
-            other => other.to_string(),
-        })?;
+        let target =
+            self.needs.targets.of(&self.needs.store, mailbox, None).map_err(|error| match error {
+                StoreError::Unknown(_) => "the mailbox is not here any more".to_owned(),
+                other => other.to_string(),
+            })?;
         let told = |error: LeaseError| error.to_string();
         let view = self.needs.catalogues.of(&target).view(deadline).await.map_err(told)?;
         let lease = self.needs.pools.housekeeping_lease(&target, deadline).await;

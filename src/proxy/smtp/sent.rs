@@ -5,12 +5,13 @@ use std::borrow::Cow;
 
 use super::ended::Ended;
 use super::session::Session;
-use super::transaction::{Permitted, Transaction};
+use super::transaction::Permitted;
 use crate::policy::{FolderClass, Mark, Receipt, Rights};
 use crate::proxy::outbox::{Answered, Details, Draft, Look, Pending, Reservation, Trouble, Undecided};
 use crate::smtp::Answer;
+use crate::smtp::command::Rcpt;
 use crate::smtp::header::{Header, Rewritten};
-use crate::store::{Answers, Marking, SentCopy};
+use crate::store::{Answers, Mailbox, Marking, SentCopy};
 use crate::telemetry::{Outcome, Seq};
 use crate::types::MessageId;
 
@@ -46,16 +47,18 @@ impl Leaves {
         header: &Header<'_>,
         rewritten: &Rewritten,
         permitted: &Permitted,
-        recipients: &[String],
+        recipients: &[Rcpt],
     ) -> Option<Self> {
         let parent = header.parent();
         let answers = parent.as_ref().map(|parent| {
             let mark = if parent.forwarded { Mark::Forwarded } else { Mark::Answered };
             Answers { parent: parent.id.clone(), mark, marking: Marking::Wanted }
         });
-        let (shown, hidden): (Vec<_>, Vec<_>) =
-            recipients.iter().cloned().partition(|recipient| header.shows(recipient));
-        let receipt = Receipt::of(permitted.leave.step(), &permitted.effective)?;
+        let (shown, hidden): (Vec<_>, Vec<_>) = recipients
+            .iter()
+            .map(|rcpt| rcpt.path.as_str().to_owned())
+            .partition(|recipient| header.shows(recipient));
+        let receipt = Receipt::of(&permitted.step, &permitted.effective)?;
         let message_id = MessageId::parse(&rewritten.message_id);
         let details = Details { receipt, message_id, answers, recipients: shown };
         let look = Look { message_id: header.message_id(), date: header.date() };
@@ -68,12 +71,11 @@ impl Session<'_> {
     /// The place in which the copy is kept, with the header that it gets.
     pub(super) fn draft(
         &self,
-        transaction: &Transaction,
+        mailbox: &Mailbox,
         leaves: &Leaves,
-        section: &[u8],
-        received: &[u8],
+        (received, section): (&[u8], &[u8]),
     ) -> Result<Draft, Trouble> {
-        let options = &transaction.mailbox.options;
+        let options = &mailbox.options;
         let filed = match options.bcc_in_sent && options.sent_copy == SentCopy::File {
             true => with_bcc(section, &leaves.hidden),
             false => Cow::Borrowed(section),
@@ -84,13 +86,15 @@ impl Session<'_> {
     /// Leave to answer, where a second answer would be refused; the sentence if it is.
     pub(super) async fn reserve(
         &mut self,
-        transaction: &Transaction,
+        mailbox: &Mailbox,
         leaves: &Leaves,
     ) -> Result<Result<Option<Reservation>, Answer>, Ended> {
-        let (mailbox, minutes) = (&transaction.mailbox, transaction.mailbox.options.collision_minutes);
+        let minutes = mailbox.options.collision_minutes;
         let Some(parent) = leaves.parent.as_ref().filter(|_| minutes > 0) else { return Ok(Ok(None)) };
         let outbox = std::sync::Arc::clone(&self.services.outbox);
-        let looking = Box::pin(outbox.parent(mailbox, &leaves.details.receipt, parent));
+        let receipt = &leaves.details.receipt;
+        let reads = |class| receipt.reads(class);
+        let looking = Box::pin(outbox.parent(mailbox, &reads, parent));
         // The look-up has a deadline of its own, a shorter one.
         match self.watch.unless_lost(60, Ended::Slow, looking).await? {
             Ok(Some(_)) => {}

@@ -17,7 +17,7 @@ use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, 
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
 use crate::policy::{Holder, RoleName};
 use crate::proxy::outbox::{self, Outbox};
-use crate::proxy::smtp::{Peer, Services, Settings, serve};
+use crate::proxy::smtp::{Peer, Services, Settings, Unknown, serve};
 use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
 use crate::telemetry::{Counters, Journal, SessionId};
 use crate::types::{
@@ -93,6 +93,7 @@ impl World {
             holder: Holder::User(alice),
             mailbox: support,
             role: RoleName(role.into()),
+            send: None,
             from: None,
             until: None,
             note: String::new(),
@@ -121,10 +122,18 @@ impl World {
             outbox,
             journal,
             counters: Arc::new(Counters::default()),
+            parents: Arc::new(Unknown),
             gate: Arc::clone(&gate),
         };
         let (drain, draining) = Drain::new();
         Self { services: Arc::new(services), alice, grant, seen, drain, draining, gate, dir }
+    }
+
+    /// Sets an option of the mailbox.
+    pub(super) async fn set(&self, key: &'static str, value: &'static str) {
+        let edit = move |mailbox: &mut store::Mailbox| mailbox.options.set(key, value).unwrap();
+        let id = self.services.store.snapshot().grant(self.grant).unwrap().mailbox;
+        self.services.store.update_mailbox(id, edit).await.unwrap();
     }
 
     /// A connection to the proxy.
