@@ -178,7 +178,10 @@ pub struct GrantRow {
     pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
-    /// `live`, `not yet`, `ended`, `suspended`.
+    /// `only Projects/*`; empty: the whole mailbox.
+    #[serde(default)]
+    pub folders: String,
+    /// `live`, `not yet`, `ended`, `suspended`, `no such role`.
     pub state: String,
     pub note: String,
     pub granted_by: String,

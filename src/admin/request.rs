@@ -285,6 +285,11 @@ pub struct NewGrant {
     pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// Patterns of the folders it is for, and of those it is not; neither: the whole mailbox.
+    #[serde(default)]
+    pub only: Vec<String>,
+    #[serde(default)]
+    pub except: Vec<String>,
     pub note: String,
 }
 

@@ -49,7 +49,7 @@ pub(super) enum Verb {
         /// A folder's name; without it, every class of folder is shown
         folder: Option<String>,
         /// One of: open, read, mark-read, flag, mark-deleted, expunge, store, copy-here,
-        /// move-to-trash, create-below, delete-folder, rename-folder, send; without it, all of them
+        /// file (move to the archive), move-to-trash, create-below, delete-folder, rename-folder, send; without it, all of them
         action: Option<String>,
     },
     /// Say what became of a message: who sent it, where its copy is, who answered it
@@ -301,6 +301,13 @@ pub(super) enum Grant {
         /// Until when (not including it): 2026-12-31 (local midnight), RFC 3339, or +30d
         #[arg(long, value_name = "TIME")]
         until: Option<String>,
+        /// Only these folders, with those below: 'Projects/*'; repeat for more. INBOX is the
+        /// inbox alone
+        #[arg(long, value_name = "PATTERN")]
+        only: Vec<String>,
+        /// Not these folders, with those below: HR; repeat for more
+        #[arg(long, value_name = "PATTERN")]
+        except: Vec<String>,
         /// Why, for those who review grants
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,

@@ -196,14 +196,14 @@ fn pin(text: &str) -> Result<Pin, Fault> {
 
 fn grant(verb: Grant) -> Result<Request, Fault> {
     Ok(match verb {
-        Grant::Add { holder, mailbox, role, send, from, until, note } => {
+        Grant::Add { holder, mailbox, role, send, from, until, only, except, note } => {
             let now = Zoned::now();
             let read = |text: Option<String>| -> Result<Option<Timestamp>, Fault> {
                 text.map(|text| time::parse(&text, &now)).transpose().map_err(Fault::usage)
             };
             let (from, until) = (read(from)?, read(until)?);
             let send = send.map(|text| how(&text)).transpose()?;
-            Request::GrantAdd(NewGrant { holder, mailbox, role, send, from, until, note })
+            Request::GrantAdd(NewGrant { holder, mailbox, role, send, from, until, only, except, note })
         }
         Grant::Remove { holder, mailbox, role } => Request::GrantRemove { holder, mailbox, role },
         Grant::List { mailbox, user } => Request::GrantList { mailbox, user },

@@ -114,6 +114,7 @@ fn grants(rows: &[GrantRow]) -> String {
                 Some(send) => format!("{}, send {}", grant.role, send.as_str()),
                 None => grant.role.clone(),
             },
+            or_dash(Some(grant.folders.as_str())),
             grant.state.clone(),
             when(grant.from),
             when(grant.until),
@@ -122,7 +123,7 @@ fn grants(rows: &[GrantRow]) -> String {
         ]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    render(&["HOLDER", "MAILBOX", "ROLE", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
+    render(&["HOLDER", "MAILBOX", "ROLE", "FOLDERS", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
 }
 
 fn outbox(rows: &[OutboxRow]) -> String {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RoleName, SendRight};
+use super::{Narrowing, RoleName, SendRight};
 use crate::types::{GrantId, GroupId, MailboxId, Timestamp, UserId};
 
 /// Who holds a grant.
@@ -28,6 +28,9 @@ pub struct Grant {
     /// Not at or after; `None` is without end.
     pub until: Option<Timestamp>,
     pub suspended: bool,
+    /// Which folders it is for; the whole mailbox if nothing is said.
+    #[serde(default, skip_serializing_if = "Narrowing::is_none")]
+    pub narrowing: Narrowing,
     pub note: String,
     /// Who granted it (a user of the control socket, as `uid:0` or a login name), and when.
     pub granted_by: String,

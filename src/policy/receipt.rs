@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Mark, Step, StepKind};
-use super::{Effective, FolderClass, Rights};
+use super::{Effective, FolderClass, Place, Rights};
 use crate::types::{MailboxId, UserId};
 
 /// That a user was permitted to send from a mailbox, kept with the message until its copy is
@@ -16,8 +16,6 @@ use crate::types::{MailboxId, UserId};
 pub struct Receipt {
     user: UserId,
     mailbox: MailboxId,
-    /// Where the user could read: a parent is looked for nowhere else.
-    readable: Vec<FolderClass>,
 }
 
 impl Receipt {
@@ -27,9 +25,7 @@ impl Receipt {
     /// `None` for a step of another kind.
     pub fn of(step: &Step, effective: &Effective) -> Option<Self> {
         let StepKind::Submit { .. } = step.kind() else { return None };
-        let reads = |class: &FolderClass| effective.rights_on(*class).has(Rights::READ);
-        let readable = Self::PARENTS.into_iter().filter(reads).collect();
-        Some(Self { user: effective.user, mailbox: effective.mailbox, readable })
+        Some(Self { user: effective.user, mailbox: effective.mailbox })
     }
 
     pub fn user(&self) -> UserId {
@@ -40,9 +36,10 @@ impl Receipt {
         self.mailbox
     }
 
-    /// Whether a parent may be looked for in folders of this class.
-    pub fn reads(&self, class: FolderClass) -> bool {
-        self.readable.contains(&class)
+    /// Whether a parent may be looked for in this folder: of such a class, and read by the
+    /// sender at this moment.
+    pub fn may_look_in(effective: &Effective, place: &Place) -> bool {
+        Self::PARENTS.contains(&place.class) && effective.rights_on(place).has(Rights::READ)
     }
 
     /// Leave to file the copy.

@@ -122,15 +122,17 @@ mod tests {
 
     use super::super::command::{self, Command};
     use super::{Leave, Offers};
-    use crate::policy::{self, Action, Answering, Decision, Effective, Fact, Facts, Next, ReadState, Role};
+    use crate::policy::{
+        self, Action, Answering, Decision, Effective, Fact, Facts, Ground, Held, Next, Role,
+    };
     use crate::types::{Address, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
 
     fn leave() -> Leave {
         let role = Role::responder();
         let user = (UserId(1), LoginName::parse("alice").unwrap());
         let mailbox = (MailboxId(1), Address::parse("support@example.org").unwrap());
-        let grants = std::iter::once((GrantId(1), &role));
-        let effective = Effective::union(user, mailbox, grants, (ReadState::Shared, false), None).unwrap();
+        let grants = std::iter::once(Held::whole(GrantId(1), &role));
+        let effective = Effective::union(user, mailbox, grants, Ground::default(), None).unwrap();
         let Decision::Permit(mut permit) =
             policy::decide(&effective, &Action::Submit(Answering::Unread), Timestamp(0))
         else {

@@ -2,6 +2,7 @@
 //! and announced; an error means that nothing was changed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Subscriptions, User,
@@ -11,7 +12,7 @@ use super::sent::{Exceeded, Sent};
 use super::tables::{Draft, Key, Record, Row, Tables};
 use super::writer::{Urgency, now};
 use super::{Store, StoreError, export, identity, schema};
-use crate::policy::{Grant, Holder, Role};
+use crate::policy::{Grant, Holder, Narrowing, Role};
 use crate::types::{
     FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, Timestamp, UidSet, UidValidity, UserId,
 };
@@ -169,6 +170,37 @@ impl Store {
         .await
     }
 
+    /// Upstream has renamed a folder: its pins move along. A narrowed grant that did not reach
+    /// it by its old name does not reach it by the new one either.
+    pub async fn rename_folder(
+        &self,
+        id: MailboxId,
+        from: FolderName,
+        to: FolderName,
+    ) -> Result<(), StoreError> {
+        self.change(move |draft| {
+            let mut mailbox: Mailbox = find(draft, &id)?;
+            let moved = mailbox.move_pins(&from, &to);
+            let narrowed = |grant: &&Arc<Grant>| grant.mailbox == id && !grant.narrowing.is_none();
+            let grants: Vec<_> = draft.tables.grants.values().filter(narrowed).cloned().collect();
+            for grant in grants {
+                let mut kept = (*grant).clone();
+                for (old, new) in &moved {
+                    if !kept.narrowing.stay_out(old, new, mailbox.separator) {
+                        // What can be named no more must be unknown instead.
+                        mailbox.pins.retain(|pin| pin.folder != *new);
+                    }
+                }
+                if kept != *grant {
+                    draft.put(kept.id, kept);
+                }
+            }
+            draft.put(id, mailbox);
+            Ok(())
+        })
+        .await
+    }
+
     pub async fn set_credential(
         &self,
         id: MailboxId,
@@ -213,6 +245,9 @@ impl Store {
         {
             return refuse("a grant must end after it begins".into());
         }
+        if new.narrowing.only.len() + new.narrowing.except.len() > Narrowing::MAX {
+            return refuse(format!("a grant has at most {} patterns of folders", Narrowing::MAX));
+        }
         if self.snapshot().role(&new.role).is_none() {
             return Err(StoreError::Unknown(format!("there is no role {}", new.role)));
         }
@@ -223,7 +258,7 @@ impl Store {
             }
             find::<Mailbox>(draft, &new.mailbox)?;
             let id = GrantId(draft.next_id(|ids| &mut ids.grant));
-            let NewGrant { holder, mailbox, role, send, from, until, note, granted_by } = new;
+            let NewGrant { holder, mailbox, role, send, from, until, narrowing, note, granted_by } = new;
             let suspended = false;
             let granted_at = now();
             draft.put(
@@ -237,6 +272,7 @@ impl Store {
                     from,
                     until,
                     suspended,
+                    narrowing,
                     note,
                     granted_by,
                     granted_at,

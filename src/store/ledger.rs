@@ -269,18 +269,21 @@ fn tell(done: Vec<oneshot::Sender<()>>) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(crate) use tests::outgoing;
+
+#[cfg(test)]
+mod tests {
     use super::*;
-    use crate::policy::{self, Action, Decision, Effective, Fact, Facts, Next, ReadState, Role};
+    use crate::policy::{self, Action, Decision, Effective, Fact, Facts, Ground, Held, Next, Role};
     use crate::types::{Address, GrantId, LoginName, UidSet};
 
     /// A receipt as `policy` gives it to a manager.
-    pub(crate) fn receipt(user: u64, mailbox: u64) -> Receipt {
+    fn receipt(user: u64, mailbox: u64) -> Receipt {
         let role = Role::manager();
         let user = (UserId(user), LoginName::parse("alice").unwrap());
         let mailbox = (MailboxId(mailbox), Address::parse("support@example.org").unwrap());
-        let grants = std::iter::once((GrantId(1), &role));
-        let effective = Effective::union(user, mailbox, grants, (ReadState::Shared, false), None).unwrap();
+        let grants = std::iter::once(Held::whole(GrantId(1), &role));
+        let effective = Effective::union(user, mailbox, grants, Ground::default(), None).unwrap();
         let Decision::Permit(mut permit) =
             policy::decide(&effective, &Action::Submit(policy::Answering::New), Timestamp(0))
         else {

@@ -36,7 +36,7 @@ mod tests;
 pub use change::MAX_TEXT;
 pub use error::StoreError;
 #[cfg(test)]
-pub(crate) use ledger::tests::outgoing;
+pub(crate) use ledger::outgoing;
 pub use ledger::{Answers, Fate, Filing, Ledger, Marking, Outgoing, Place};
 pub use options::{Delete, Options, ReplyFrom, SentCopy};
 pub use personal::{OwnHost, OwnLogin, Personal};

@@ -8,7 +8,7 @@ use super::StoreError;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::sent::Sent;
 use super::tables::Tables;
-use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
+use crate::policy::{Effective, FolderClass, Grant, Ground, Held, Holder, Place, Role, RoleName};
 use crate::types::{
     Address, FolderName, GrantId, GroupId, LoginName, MailboxId, ShortName, Timestamp, UidSet, UidValidity,
     UserId,
@@ -193,8 +193,15 @@ impl Snapshot {
         Effective::union(
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
-            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?.sending(grant.send)))),
-            (mailbox.options.read_state, mailbox.hides()),
+            live.filter_map(|grant| {
+                let role = self.role(&grant.role)?.sending(grant.send);
+                Some(Held { id: grant.id, role, narrowing: &grant.narrowing })
+            }),
+            Ground {
+                read_state: mailbox.options.read_state,
+                hides: mailbox.hides(),
+                separator: mailbox.separator,
+            },
             good_until,
         )
         .map(|effective| effective.answering_only(mailbox.options.reply_only))
@@ -206,13 +213,20 @@ impl Snapshot {
         Effective::at_home(whose, user.home_address(), self.personal(user.id).is_some())
     }
 
-    /// [`Mailbox::class_of`]; Hidden if the mailbox is gone. At home folders differ in
+    /// [`Mailbox::place_of`]; Hidden if the mailbox is gone. At home folders differ in
     /// nothing that policy asks for.
-    pub fn class_of(&self, mailbox: MailboxId, folder: &FolderName) -> FolderClass {
+    pub fn place_of(&self, mailbox: MailboxId, folder: &FolderName) -> Place {
         if mailbox.home_user().is_some() {
-            return if folder.is_inbox() { FolderClass::Inbox } else { FolderClass::Ordinary };
+            return Place::of(if folder.is_inbox() { FolderClass::Inbox } else { FolderClass::Ordinary });
         }
-        self.mailbox(mailbox).map_or(FolderClass::Hidden, |mailbox| mailbox.class_of(folder))
+        let gone = || Place::of(FolderClass::Hidden);
+        self.mailbox(mailbox).map_or_else(gone, |mailbox| mailbox.place_of(folder))
+    }
+
+    /// Whether a grant on the mailbox, live or not, is for some folders only: new folders
+    /// are pinned then, so that it can reach them.
+    pub fn narrows(&self, mailbox: MailboxId) -> bool {
+        self.grants_on(mailbox).any(|grant| !grant.narrowing.is_none())
     }
 
     /// What the user said about subscriptions in the mailbox; nothing at first.

@@ -8,7 +8,7 @@ mod recovery;
 use std::path::Path;
 
 use super::{NewGrant, NewMailbox, NewUser, Options, Sealer, Settings, Store, StoreError};
-use crate::policy::{Holder, RoleName};
+use crate::policy::{Holder, Narrowing, RoleName};
 use crate::types::{
     Account, Address, Endpoint, LoginName, MailboxId, Security, ShortName, Timestamp, Trust, UserId,
 };
@@ -72,6 +72,7 @@ fn grant(holder: Holder, mailbox: MailboxId, role: &str) -> NewGrant {
         send: None,
         from: None,
         until: None,
+        narrowing: Narrowing::default(),
         note: String::new(),
         granted_by: "uid:0".into(),
     }

@@ -10,7 +10,7 @@ use crate::furnished::{assert_changes, assert_unchanged, furnished, upstream};
 use crate::support::dovecot::SUPPORT;
 use crate::support::process::need;
 use crate::support::scene::password;
-use crate::support::{ALICE, BOB, CAROL, Scene};
+use crate::support::{ALICE, BOB, CAROL, Scene, eventually};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/day.py");
 

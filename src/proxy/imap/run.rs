@@ -359,7 +359,7 @@ impl Session {
         };
         let renamed = |item: &str| renames.iter().any(|rename| rename.client == item);
         let readable = super::record::target(command).is_some_and(|folder| {
-            self.watch.effective().rights_on(self.watch.class_of(folder)).has(Rights::READ)
+            self.watch.effective().rights_on(&self.watch.place_of(folder)).has(Rights::READ)
         });
         Manner {
             show,
@@ -426,12 +426,10 @@ impl Session {
     fn own_drafts(&self) -> UidSet {
         let Some(selected) = &self.selected else { return UidSet::new() };
         let effective = self.watch.effective();
-        // Asked first: it costs nothing, and most roles need to know no more.
-        let only_own = effective.only_own(FolderClass::Drafts);
-        if !only_own || self.watch.class_of(&selected.name) != FolderClass::Drafts {
+        let snapshot = self.services.store.snapshot();
+        if !effective.only_own(&snapshot.place_of(effective.mailbox, &selected.name)) {
             return UidSet::new();
         }
-        let snapshot = self.services.store.snapshot();
         snapshot.own_drafts(effective.user, effective.mailbox, &selected.name, selected.validity)
     }
 
@@ -440,7 +438,7 @@ impl Session {
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
         let store = &self.services.store;
-        let is_drafts = |folder: &FolderName| self.watch.class_of(folder) == FolderClass::Drafts;
+        let is_drafts = |folder: &FolderName| self.watch.place_of(folder).class == FolderClass::Drafts;
         let mut kept = Ok(());
         if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
             && puts_messages(step)

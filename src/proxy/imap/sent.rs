@@ -63,7 +63,7 @@ impl Session {
         let mut coming = Coming::new(announced);
         let Command::Append(Append { folder: Ok(folder), .. }) = command else { return Ok(Some(coming)) };
         let sends = self.watch.effective().send() != SendRight::None;
-        if !sends || self.watch.class_of(folder) != FolderClass::Sent {
+        if !sends || self.watch.place_of(folder).class != FolderClass::Sent {
             return Ok(Some(coming));
         }
         if announced.synchronising {

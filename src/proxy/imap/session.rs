@@ -71,7 +71,7 @@ pub(super) struct Selected {
 impl Selected {
     /// What policy needs to know of it, as pinned at this moment.
     pub(super) fn place(&self, watch: &Watch) -> PolicyPlace {
-        PolicyPlace { class: watch.class_of(&self.name), read_only: self.read_only }
+        PolicyPlace { read_only: self.read_only, ..watch.place_of(&self.name) }
     }
 }
 
@@ -136,8 +136,8 @@ impl Session {
             Ask::WrongState => self.client.wrong_state(&tag, &command),
             Ask::Unsupported => self.client.unsupported(&tag),
             Ask::NotFound => self.not_found(&tag, &command, None).await,
-            Ask::NoTarget { parent } => {
-                let code = self.try_create(parent);
+            Ask::NoTarget { site } => {
+                let code = self.try_create(&site);
                 self.not_found(&tag, &command, code).await
             }
             Ask::Act(action) => match self.decide(&action)? {

@@ -12,7 +12,7 @@ use super::filing::{Folder, LOOK, find, lost};
 use super::work::{Failed, Hands};
 use crate::imap::inventory::Inventory;
 use crate::imap::writer;
-use crate::policy::{FolderClass, Receipt, Rights};
+use crate::policy::{Effective, Receipt};
 use crate::proxy::smtp::{Finding, Found, Parents};
 use crate::store::{Answers, Mailbox, Marking, Outgoing, Place};
 use crate::types::{MailboxId, MessageId, UserId};
@@ -31,9 +31,6 @@ const KNOWN: usize = 10_000;
 /// It could not be found out in time whether there is such a message: neither yes nor no.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::proxy) struct Undecided;
-
-/// Whether the sender may read folders of a class.
-pub(in crate::proxy) type Reads<'a> = &'a (dyn Fn(FolderClass) -> bool + Sync);
 
 /// Where parents were found.
 #[derive(Default)]
@@ -63,10 +60,10 @@ impl Outbox {
     pub(in crate::proxy) async fn parent(
         &self,
         mailbox: &Mailbox,
-        reads: Reads<'_>,
+        effective: &Effective,
         id: &MessageId,
     ) -> Result<Option<Place>, Undecided> {
-        if let Some(place) = self.known_parent(mailbox, reads, id) {
+        if let Some(place) = self.known_parent(mailbox, effective, id) {
             return Ok(Some(place));
         }
         let deadline = Instant::now() + PATIENCE;
@@ -75,7 +72,7 @@ impl Outbox {
                 tracing::info!(mailbox = %mailbox.id, "no look-up of an answered message: {why}");
                 Undecided
             })?;
-            let found = find_parent(&mut hands, mailbox, reads, id, deadline).await;
+            let found = find_parent(&mut hands, mailbox, effective, id, deadline).await;
             let found = found.map_err(|error| {
                 tracing::info!(mailbox = %mailbox.id, %error, "the look-up of an answered message failed");
                 Undecided
@@ -91,9 +88,9 @@ impl Outbox {
     }
 
     /// A place known from before, if its folder may be read.
-    fn known_parent(&self, mailbox: &Mailbox, reads: Reads<'_>, id: &MessageId) -> Option<Place> {
+    fn known_parent(&self, mailbox: &Mailbox, effective: &Effective, id: &MessageId) -> Option<Place> {
         let place = self.places().known.get(&(mailbox.id, id.clone())).cloned()?;
-        reads(mailbox.class_of(&place.folder)).then_some(place)
+        Receipt::may_look_in(effective, &mailbox.place_of(&place.folder)).then_some(place)
     }
 
     fn places(&self) -> std::sync::MutexGuard<'_, Places> {
@@ -109,8 +106,11 @@ impl Outbox {
         answers: &Answers,
     ) -> Result<Marking, Failed> {
         let deadline = Instant::now() + LOOK;
-        let reads = |class| record.receipt.reads(class);
-        let found = find_parent(hands, mailbox, &reads, &answers.parent, deadline).await;
+        let user = record.receipt.user();
+        let effective = self.needs.store.snapshot().effective(user, mailbox.id, super::clock::now());
+        // Who reads nothing here any more marks nothing.
+        let Some(effective) = effective else { return Ok(Marking::NotFound) };
+        let found = find_parent(hands, mailbox, &effective, &answers.parent, deadline).await;
         let place = match found.map_err(|error| lost(&error))? {
             Ok(Some(place)) => place,
             Ok(None) => return Ok(Marking::NotFound),
@@ -143,10 +143,9 @@ impl Parents for Outbox {
             let (Some(effective), Some(mailbox)) = (effective, snapshot.mailbox(mailbox)) else {
                 return Found::Undecided;
             };
-            let reads = |class| effective.rights_on(class).has(Rights::READ);
             // The first two are the likely ones; a thread's older messages say little.
             for id in ids.iter().filter_map(|id| MessageId::parse(id)).take(2) {
-                match self.parent(mailbox, &reads, &id).await {
+                match self.parent(mailbox, &effective, &id).await {
                     Ok(Some(_)) => return Found::Parent(id.to_string()),
                     Ok(None) => {}
                     Err(Undecided) => return Found::Undecided,
@@ -163,12 +162,12 @@ pub(super) struct Refused;
 async fn find_parent(
     hands: &mut Hands,
     mailbox: &Mailbox,
-    reads: Reads<'_>,
+    effective: &Effective,
     id: &MessageId,
     deadline: Instant,
 ) -> Result<Result<Option<Place>, Refused>, CommandError> {
     let mut refused = false;
-    for folder in folders(&hands.folders, mailbox, reads) {
+    for folder in folders(&hands.folders, mailbox, effective) {
         let Some((validity, uids)) = find(&mut hands.lease, &folder, id, None, deadline).await? else {
             refused = true;
             continue;
@@ -181,12 +180,16 @@ async fn find_parent(
 }
 
 /// The folders that are looked into, the likeliest first.
-fn folders(inventory: &Inventory, mailbox: &Mailbox, reads: Reads<'_>) -> Vec<Folder> {
+fn folders(inventory: &Inventory, mailbox: &Mailbox, effective: &Effective) -> Vec<Folder> {
     let mut folders = Vec::new();
-    for class in Receipt::PARENTS.into_iter().filter(|class| reads(*class)) {
+    for class in Receipt::PARENTS {
         let entries = inventory.entries().iter().rev();
-        let of_class = entries
-            .filter(|entry| entry.attributes.is_selectable() && mailbox.class_of(&entry.name) == class);
+        let of_class = entries.filter(|entry| {
+            let place = mailbox.place_of(&entry.name);
+            entry.attributes.is_selectable()
+                && place.class == class
+                && Receipt::may_look_in(effective, &place)
+        });
         folders.extend(of_class.map(|entry| Folder { name: entry.name.clone(), wire: entry.wire.clone() }));
     }
     folders.truncate(FOLDERS);

@@ -92,9 +92,8 @@ impl Session<'_> {
         let minutes = mailbox.options.collision_minutes;
         let Some(parent) = leaves.parent.as_ref().filter(|_| minutes > 0) else { return Ok(Ok(None)) };
         let outbox = std::sync::Arc::clone(&self.services.outbox);
-        let receipt = &leaves.details.receipt;
-        let reads = |class| receipt.reads(class);
-        let looking = Box::pin(outbox.parent(mailbox, &reads, parent));
+        let Some(effective) = self.watch.effective()? else { return Err(Ended::Revoked) };
+        let looking = Box::pin(outbox.parent(mailbox, &effective, parent));
         // The look-up has a deadline of its own, a shorter one.
         match self.watch.unless_lost(60, Ended::Slow, looking).await? {
             Ok(Some(_)) => {}
@@ -107,19 +106,19 @@ impl Session<'_> {
         let reserved = outbox.reserve(mailbox.id, parent, self.user, &leaves.look, minutes);
         Ok(reserved.map(Some).map_err(|answered| {
             self.recorder.refused(mailbox.id, "answered already");
-            self.collision(&answered)
+            self.collision(mailbox, &answered)
         }))
     }
 
     /// Who answered, and when; to whom, for those who may read it in Sent.
-    fn collision(&self, answered: &Answered) -> Answer {
+    fn collision(&self, mailbox: &Mailbox, answered: &Answered) -> Answer {
         let snapshot = self.services.store.snapshot();
         let who =
             snapshot.user(answered.user).map_or("Somebody else".to_owned(), |user| user.login.to_string());
-        let reads_sent = self
-            .watch
-            .held()
-            .is_some_and(|effective| effective.rights_on(FolderClass::Sent).has(Rights::READ));
+        let sent = || mailbox.pins.iter().filter(|pin| pin.class == FolderClass::Sent);
+        let reads_sent = self.watch.held().is_some_and(|effective| {
+            sent().any(|pin| effective.rights_on(&mailbox.place_of(&pin.folder)).has(Rights::READ))
+        });
         let mut sentence = if answered.pending {
             format!("{who} is answering this message just now")
         } else {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, hash_password};
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
-use crate::policy::{Holder, RoleName};
+use crate::policy::{Holder, Narrowing, RoleName};
 use crate::proxy::outbox::{self, Outbox};
 use crate::proxy::smtp::{Peer, Services, Settings, Unknown, serve};
 use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
@@ -96,6 +96,7 @@ impl World {
             send: None,
             from: None,
             until: None,
+            narrowing: Narrowing::default(),
             note: String::new(),
             granted_by: "uid:0".into(),
         };
