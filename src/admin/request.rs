@@ -80,6 +80,11 @@ pub enum Request {
         user: Option<String>,
     },
 
+    /// All roles, or one.
+    RoleList {
+        name: Option<String>,
+    },
+
     Explain {
         user: String,
         mailbox: String,
@@ -138,6 +143,7 @@ impl Request {
             | Self::MailboxShow { .. }
             | Self::MailboxTest { .. }
             | Self::GrantList { .. }
+            | Self::RoleList { .. }
             | Self::Explain { .. }
             | Self::Message { .. }
             | Self::OutboxList { .. }
@@ -171,6 +177,7 @@ impl Request {
             Self::GrantAdd(_) => "grant add",
             Self::GrantRemove { .. } => "grant remove",
             Self::GrantList { .. } => "grant list",
+            Self::RoleList { .. } => "role list",
             Self::Explain { .. } => "explain",
             Self::Message { .. } => "message",
             Self::OutboxList { .. } => "outbox list",

@@ -6,8 +6,9 @@ use super::table::{clean, render};
 use super::time;
 use crate::admin::{
     Answer, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, MessageRow,
-    OutboxRow, Status, UserRow, Verdict,
+    OutboxRow, RoleRow, Status, UserRow, Verdict,
 };
+use crate::policy::DraftScope;
 
 /// The answer as text for standard output; a failure has none.
 pub(super) fn text(answer: &Answer) -> String {
@@ -22,6 +23,7 @@ pub(super) fn text(answer: &Answer) -> String {
         Answer::Grants(rows) => grants(rows),
         Answer::Outbox(rows) => outbox(rows),
         Answer::Message(rows) => message(rows),
+        Answer::Roles(rows) => roles(rows),
         Answer::Explained(explained) => explanation(explained),
         Answer::Export(lines) => lines.clone(),
         Answer::Status(status) => status_text(status),
@@ -154,6 +156,40 @@ fn message(rows: &[MessageRow]) -> String {
         |row: &MessageRow| vec![row.at.clone(), row.user.clone(), row.mailbox.clone(), row.what.clone()];
     let rows: Vec<_> = rows.iter().map(row).collect();
     render(&["WHEN", "WHO", "MAILBOX", "WHAT"], &rows)
+}
+
+/// One role by class; several as a table.
+fn roles(rows: &[RoleRow]) -> String {
+    let drafts = |role: &RoleRow| match role.drafts {
+        DraftScope::Own => "own",
+        DraftScope::Team => "team",
+    };
+    if let [role] = rows {
+        let classes = role.rights.iter().map(|(class, rights)| (class.to_string(), rights.clone()));
+        let facts = [
+            ("te on drafts".to_owned(), drafts(role).to_owned()),
+            ("send".to_owned(), role.send.as_str().to_owned()),
+            ("grants".to_owned(), role.grants.to_string()),
+        ];
+        let rows: Vec<_> =
+            classes.chain(facts).map(|(name, value)| vec![name, or_dash(Some(value.as_str()))]).collect();
+        return render(&[&role.name, ""], &rows);
+    }
+    let Some(first) = rows.first() else { return String::new() };
+    let classes: Vec<String> =
+        first.rights.iter().map(|(class, _)| class.to_string().to_uppercase()).collect();
+    let headings: Vec<&str> = std::iter::once("ROLE")
+        .chain(classes.iter().map(String::as_str))
+        .chain(["DRAFTS OF", "SEND", "GRANTS"])
+        .collect();
+    let row = |role: &RoleRow| {
+        let mut cells = vec![role.name.clone()];
+        cells.extend(role.rights.iter().map(|(_, rights)| or_dash(Some(rights.as_str()))));
+        cells.extend([drafts(role).into(), role.send.as_str().into(), role.grants.to_string()]);
+        cells
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    render(&headings, &rows)
 }
 
 fn explanation(explained: &Explained) -> String {

@@ -47,9 +47,10 @@ impl Leaves {
         header: &Header<'_>,
         rewritten: &Rewritten,
         permitted: &Permitted,
-        recipients: &[Rcpt],
+        (recipients, shared): (&[Rcpt], bool),
     ) -> Option<Self> {
-        let parent = header.parent();
+        // A person's own mail leaves nothing to be done here.
+        let parent = header.parent().filter(|_| shared);
         let answers = parent.as_ref().map(|parent| {
             let mark = if parent.forwarded { Mark::Forwarded } else { Mark::Answered };
             Answers { parent: parent.id.clone(), mark, marking: Marking::Wanted }
@@ -71,11 +72,13 @@ impl Session<'_> {
     /// The place in which the copy is kept, with the header that it gets.
     pub(super) fn draft(
         &self,
-        mailbox: &Mailbox,
+        mailbox: Option<&Mailbox>,
         leaves: &Leaves,
         (received, section): (&[u8], &[u8]),
     ) -> Result<Draft, Trouble> {
-        let options = &mailbox.options;
+        let Some(Mailbox { options, .. }) = mailbox else {
+            return self.services.outbox.draft(SentCopy::Client, (received, section));
+        };
         let filed = match options.bcc_in_sent && options.sent_copy == SentCopy::File {
             true => with_bcc(section, &leaves.hidden),
             false => Cow::Borrowed(section),
@@ -86,9 +89,10 @@ impl Session<'_> {
     /// Leave to answer, where a second answer would be refused; the sentence if it is.
     pub(super) async fn reserve(
         &mut self,
-        mailbox: &Mailbox,
+        mailbox: Option<&Mailbox>,
         leaves: &Leaves,
     ) -> Result<Result<Option<Reservation>, Answer>, Ended> {
+        let Some(mailbox) = mailbox else { return Ok(Ok(None)) };
         let minutes = mailbox.options.collision_minutes;
         let Some(parent) = leaves.parent.as_ref().filter(|_| minutes > 0) else { return Ok(Ok(None)) };
         let outbox = std::sync::Arc::clone(&self.services.outbox);
