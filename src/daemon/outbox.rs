@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::admin::{OutboxRow, OutboxSource};
 use crate::proxy::outbox::{Outbox, Row, State};
-use crate::store::{Filing, Marking, Snapshot, Store};
+use crate::store::{Filing, ParentMark, Snapshot, Store};
 use crate::types::OutboxId;
 
 pub(super) struct Window {
@@ -58,10 +58,10 @@ fn shown(snapshot: &Snapshot, row: Row) -> OutboxRow {
         Filing::Upstream => "the mail host's".to_owned(),
     };
     let parent = record.answers.as_ref().map(|answers| match answers.marking {
-        Marking::Wanted => "to be marked",
-        Marking::Done => "marked",
-        Marking::NotFound => "not here",
-        Marking::Refused => "refused",
+        ParentMark::Wanted => "to be marked",
+        ParentMark::Done => "marked",
+        ParentMark::NotFound => "not here",
+        ParentMark::Refused => "refused",
     });
     let mailbox = snapshot.mailbox(record.mailbox);
     let user = snapshot.user(record.user);

@@ -49,6 +49,6 @@ impl Receipt {
 
     /// Leave to mark the parent.
     pub fn mark(&self, mark: Mark) -> Step {
-        Step::of_receipt(StepKind::Mark(mark))
+        Step::of_receipt(StepKind::Parent(mark))
     }
 }

@@ -85,12 +85,12 @@ pub struct Place {
 pub struct Answers {
     pub parent: MessageId,
     pub mark: Mark,
-    pub marking: Marking,
+    pub marking: ParentMark,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Marking {
+pub enum ParentMark {
     Wanted,
     Done,
     /// It is in none of the folders that the sender may read.

@@ -13,7 +13,7 @@ pub fn file(step: &Step, folder: &[u8], date: &str, size: u64, tag: &str) -> Opt
 
 /// SELECT of a parent's folder, and the STORE that marks it. `None` for a step of another kind.
 pub fn mark(step: &Step, folder: &[u8], uid: u32, tags: [&str; 2]) -> Option<[Outgoing; 2]> {
-    let StepKind::Mark(mark) = step.kind() else { return None };
+    let StepKind::Parent(mark) = step.kind() else { return None };
     let open = Encoder::new(tags[0]).word("SELECT").string(folder).end()?;
     let flag = mark.as_str();
     let store = Encoder::new(tags[1]).word(format_args!("UID STORE {uid} +FLAGS.SILENT ({flag})"));

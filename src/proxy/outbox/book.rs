@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::spool::Room;
-use crate::store::{Fate, Filing, Marking, Outgoing, Place};
+use crate::store::{Fate, Filing, Outgoing, ParentMark, Place};
 use crate::types::{MailboxId, MessageId, OutboxId, Timestamp, UserId};
 
 /// How long a client's copy is recognised: 60 minutes. Clients store it within seconds; an
@@ -57,7 +57,7 @@ impl Entry {
     }
 
     pub(super) fn wants_marking(&self) -> bool {
-        self.record.answers.as_ref().is_some_and(|answers| answers.marking == Marking::Wanted)
+        self.record.answers.as_ref().is_some_and(|answers| answers.marking == ParentMark::Wanted)
     }
 
     fn is_due(&self, now: Timestamp) -> bool {

@@ -2,7 +2,7 @@
 
 use super::book::Entry;
 use super::{Outbox, clock};
-use crate::store::{Fate, Filing, Marking, Outgoing};
+use crate::store::{Fate, Filing, Outgoing, ParentMark};
 use crate::types::OutboxId;
 
 /// A message in the outbox.
@@ -93,7 +93,7 @@ fn unknown(id: OutboxId) -> String {
 
 fn row(entry: &Entry) -> Row {
     let waits = entry.due.is_some() || entry.busy;
-    let marks = entry.record.answers.as_ref().is_some_and(|answers| answers.marking == Marking::Wanted);
+    let marks = entry.record.answers.as_ref().is_some_and(|answers| answers.marking == ParentMark::Wanted);
     let state = match entry.record.fate {
         Fate::Spooled if entry.live => State::Sending,
         Fate::Spooled => State::Unknown,

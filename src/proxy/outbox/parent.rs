@@ -14,7 +14,7 @@ use crate::imap::inventory::Inventory;
 use crate::imap::writer;
 use crate::policy::{Effective, Receipt};
 use crate::proxy::smtp::{Finding, Found, Parents};
-use crate::store::{Answers, Mailbox, Marking, Outgoing, Place};
+use crate::store::{Answers, Mailbox, Outgoing, ParentMark, Place};
 use crate::types::{MailboxId, MessageId, UserId};
 use crate::upstream::CommandError;
 
@@ -104,21 +104,21 @@ impl Outbox {
         mailbox: &Mailbox,
         record: &Outgoing,
         answers: &Answers,
-    ) -> Result<Marking, Failed> {
+    ) -> Result<ParentMark, Failed> {
         let deadline = Instant::now() + LOOK;
         let user = record.receipt.user();
         let effective = self.needs.store.snapshot().effective(user, mailbox.id, super::clock::now());
         // Who reads nothing here any more marks nothing.
-        let Some(effective) = effective else { return Ok(Marking::NotFound) };
+        let Some(effective) = effective else { return Ok(ParentMark::NotFound) };
         let found = find_parent(hands, mailbox, &effective, &answers.parent, deadline).await;
         let place = match found.map_err(|error| lost(&error))? {
             Ok(Some(place)) => place,
-            Ok(None) => return Ok(Marking::NotFound),
+            Ok(None) => return Ok(ParentMark::NotFound),
             Err(Refused) => {
                 return Err(Failed::Refused("the mail host refuses to look for the answered message".into()));
             }
         };
-        let Some(entry) = hands.folders.find(&place.folder) else { return Ok(Marking::NotFound) };
+        let Some(entry) = hands.folders.find(&place.folder) else { return Ok(ParentMark::NotFound) };
         let tags = [hands.lease.tag(), hands.lease.tag()];
         let step = record.receipt.mark(answers.mark);
         let steps = writer::mark(&step, &entry.wire, place.uid, [&tags[0], &tags[1]]);
@@ -126,11 +126,11 @@ impl Outbox {
         for (outgoing, tag) in steps.iter().zip(&tags) {
             let answered = hands.lease.perform(outgoing, tag, deadline).await;
             if !answered.map_err(|error| lost(&error))?.is_ok() {
-                return Ok(Marking::Refused);
+                return Ok(ParentMark::Refused);
             }
         }
         self.places().learn(mailbox.id, &answers.parent, place);
-        Ok(Marking::Done)
+        Ok(ParentMark::Done)
     }
 }
 

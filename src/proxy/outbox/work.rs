@@ -10,7 +10,7 @@ use super::book::ByClient;
 use super::{Outbox, clock};
 use crate::imap::inventory::Inventory;
 use crate::net::Draining;
-use crate::store::{Filing, Mailbox, Marking, Outgoing, Place, StoreError};
+use crate::store::{Filing, Mailbox, Outgoing, ParentMark, Place, StoreError};
 use crate::telemetry::{Durability, Event};
 use crate::types::{MailboxId, OutboxId};
 use crate::upstream::{Lease, LeaseError};
@@ -157,7 +157,8 @@ impl Outbox {
             };
             self.filed(&record, place).await;
         }
-        if let Some(answers) = record.answers.as_ref().filter(|answers| answers.marking == Marking::Wanted) {
+        if let Some(answers) = record.answers.as_ref().filter(|answers| answers.marking == ParentMark::Wanted)
+        {
             let marking = self.mark(hands, mailbox, &record, answers).await?;
             self.marked(mailbox, &record, marking).await;
         }
@@ -184,8 +185,8 @@ impl Outbox {
         self.filed.notify_waiters();
     }
 
-    async fn marked(&self, mailbox: &Mailbox, record: &Outgoing, marking: Marking) {
-        if let Some(answers) = record.answers.as_ref().filter(|_| marking == Marking::Done) {
+    async fn marked(&self, mailbox: &Mailbox, record: &Outgoing, marking: ParentMark) {
+        if let Some(answers) = record.answers.as_ref().filter(|_| marking == ParentMark::Done) {
             let event = Event::Marked {
                 user: record.user,
                 mailbox: mailbox.id,

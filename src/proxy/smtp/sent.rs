@@ -11,7 +11,7 @@ use crate::proxy::outbox::{Answered, Details, Draft, Look, Pending, Reservation,
 use crate::smtp::Answer;
 use crate::smtp::command::Rcpt;
 use crate::smtp::header::{Header, Rewritten};
-use crate::store::{Answers, Mailbox, Marking, SentCopy};
+use crate::store::{Answers, Mailbox, ParentMark, SentCopy};
 use crate::telemetry::{Outcome, Seq};
 use crate::types::MessageId;
 
@@ -53,7 +53,7 @@ impl Leaves {
         let parent = header.parent().filter(|_| shared);
         let answers = parent.as_ref().map(|parent| {
             let mark = if parent.forwarded { Mark::Forwarded } else { Mark::Answered };
-            Answers { parent: parent.id.clone(), mark, marking: Marking::Wanted }
+            Answers { parent: parent.id.clone(), mark, marking: ParentMark::Wanted }
         });
         let (shown, hidden): (Vec<_>, Vec<_>) = recipients
             .iter()
