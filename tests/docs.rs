@@ -16,6 +16,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/grammar.md",
     "docs/outbox.md",
     "docs/performance.md",
+    "docs/proofs.md",
     "docs/rfc.md",
     "docs/rights.md",
     "docs/sending.md",
