@@ -25,6 +25,7 @@ mod reader;
 mod record;
 mod run;
 mod scene;
+mod sent;
 mod session;
 mod watch;
 
@@ -40,6 +41,7 @@ use self::login::{LoggedIn, Stranger};
 use self::record::Recorder;
 use self::session::Session;
 use self::watch::Watch;
+use super::outbox::Outbox;
 use super::{Peer, Targets, clock};
 use crate::auth::{Authenticator, LoginSeparator};
 use crate::imap::realm::Realm;
@@ -92,6 +94,7 @@ pub struct Services {
     pub authenticator: Arc<Authenticator>,
     pub pools: Arc<Pools>,
     pub catalogues: Arc<Catalogues>,
+    pub outbox: Arc<Outbox>,
     pub journal: Journal,
     pub counters: Arc<Counters>,
     /// Counts each user's sessions.
