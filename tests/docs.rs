@@ -14,6 +14,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/admin.md",
     "docs/dependencies.md",
     "docs/grammar.md",
+    "docs/outbox.md",
     "docs/performance.md",
     "docs/proofs.md",
     "docs/rfc.md",

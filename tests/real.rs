@@ -13,6 +13,8 @@ mod furnished;
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
+#[path = "real/outbox.rs"]
+mod outbox;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/spoofing.rs"]

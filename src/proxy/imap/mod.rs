@@ -27,6 +27,7 @@ mod reader;
 mod record;
 mod run;
 mod scene;
+mod sent;
 mod session;
 mod several;
 mod watch;
@@ -44,6 +45,7 @@ use self::login::{LoggedIn, Stranger};
 use self::record::Recorder;
 use self::session::Session;
 use self::watch::Watch;
+use super::outbox::Outbox;
 use super::{Peer, Targets, clock};
 use crate::auth::{Authenticator, LoginSeparator};
 use crate::imap::capability::Capabilities;
@@ -100,6 +102,7 @@ pub struct Services {
     pub authenticator: Arc<Authenticator>,
     pub pools: Arc<Pools>,
     pub catalogues: Arc<Catalogues>,
+    pub outbox: Arc<Outbox>,
     pub journal: Journal,
     pub counters: Arc<Counters>,
     /// Counts each user's sessions.

@@ -359,7 +359,9 @@ impl Session {
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Address
-            | StepKind::Submit { .. } => Show::Answer,
+            | StepKind::Submit { .. }
+            | StepKind::File
+            | StepKind::Parent(_) => Show::Answer,
         };
         let no_expunge = match command {
             Command::Fetch { .. }
@@ -419,7 +421,9 @@ impl Session {
             | StepKind::DeleteFolder
             | StepKind::Unselect
             | StepKind::Address
-            | StepKind::Submit { .. } => Fact::Done,
+            | StepKind::Submit { .. }
+            | StepKind::File
+            | StepKind::Parent(_) => Fact::Done,
         }
     }
 
