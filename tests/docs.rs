@@ -15,12 +15,14 @@ const DOCUMENTS: &[&str] = &[
     "docs/clients.md",
     "docs/dependencies.md",
     "docs/grammar.md",
+    "docs/outbox.md",
     "docs/performance.md",
     "docs/proofs.md",
     "docs/rfc.md",
     "docs/rights.md",
     "docs/sending.md",
     "docs/threats.md",
+    "docs/views.md",
 ];
 
 /// Directories whose files documents name without them: `imap/writer.rs`.

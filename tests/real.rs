@@ -5,6 +5,8 @@ mod support;
 
 #[path = "real/clients.rs"]
 mod clients;
+#[path = "real/combined.rs"]
+mod combined;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]
@@ -15,6 +17,8 @@ mod limits;
 mod loss;
 #[path = "real/maildir.rs"]
 mod maildir;
+#[path = "real/outbox.rs"]
+mod outbox;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/spoofing.rs"]
