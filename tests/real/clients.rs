@@ -16,7 +16,7 @@ use crate::maildir::Maildir;
 use crate::support::dovecot::SUPPORT;
 use crate::support::process::need;
 use crate::support::scene::password;
-use crate::support::{ALICE, BOB, CAROL, Delivery, Scene};
+use crate::support::{ALICE, BOB, CAROL, Delivery, Scene, Snapshot, eventually};
 
 /// How long a client may take for all it does, in seconds.
 const DEADLINE: &str = "90";
@@ -41,6 +41,12 @@ fn assert_from_the_mailbox(sent: &[Delivery], person: &str) {
     assert!(answer.mail_from.starts_with("<support@example.org>"), "{}", answer.mail_from);
     assert_eq!(answer.header("From"), ["\"Example Support\" <support@example.org>"], "{}", answer.text());
     assert!(!answer.text().contains(person), "{}", answer.text());
+}
+
+/// These changes are what the mail host comes to, and stays with.
+#[track_caller]
+fn assert_becomes(scene: &Scene, before: &Snapshot, expected: &[&str]) {
+    eventually(&format!("{expected:?}"), || (before.changes(&upstream(scene)) == expected).then_some(()));
 }
 
 /// swaks with a message from `from`; `None` for the right password. Exit code and session.
@@ -82,6 +88,7 @@ fn swaks_sends_as_the_mailbox_or_is_told_why_not() {
     let (ended, session) = swaks(&scene, ALICE, SUPPORT, None);
     assert_eq!(ended, Some(0), "{session}\n{}", scene.proxy.log());
     assert_from_the_mailbox(&scene.sink.wait(2)[1..], "alice");
+    assert_becomes(&scene, &before, &["Sent: uid 2 new", "Sent: uid 3 new"]);
 }
 
 /// msmtp with a message whose From is `from`; `None` for the right password.
@@ -132,6 +139,9 @@ fn msmtp_sends_as_the_mailbox_or_is_told_why_not() {
     assert_eq!(sent[0].rcpt_to.len(), 3, "{:?}", sent[0].rcpt_to);
     assert_eq!(sent[0].header("Bcc"), [""; 0]);
     assert!(sent[0].text().ends_with("\r\n\r\n.a line with a dot\r\n"), "{}", sent[0].text());
+    // msmtp files nothing and marks nothing: Mandate does.
+    let answered = r#"INBOX: uid 1 flags {} -> {"\\Answered"}"#;
+    assert_becomes(&scene, &before, &[answered, "Sent: uid 2 new"]);
 }
 
 /// offlineimap keeps a copy of every folder, both ways.
