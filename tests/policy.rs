@@ -153,6 +153,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         mode,
         flags: flags(names),
         known: flags(&["$Label1"]),
+        unkept: Flags::default(),
         conditional: false,
     };
     let copy = |from, to, uidplus| Action::Copy { from, to, uidplus };
@@ -183,6 +184,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
                 mode: Add,
                 flags: flags(&["\\Seen"]),
                 known: Flags::default(),
+                unkept: Flags::default(),
                 conditional: false,
             },
         ),
@@ -193,6 +195,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
                 mode: Replace,
                 flags: flags(&["\\Flagged"]),
                 known: flags(&["$Label1"]),
+                unkept: Flags::default(),
                 conditional: true,
             },
         ),

@@ -7,6 +7,8 @@ mod support;
 mod day;
 #[path = "real/furnished.rs"]
 mod furnished;
+#[path = "real/hosts.rs"]
+mod hosts;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]

@@ -46,6 +46,7 @@ fn flag(class: FolderClass, flag: SystemFlag) -> Action {
         mode: StoreMode::Add,
         flags: flag.into(),
         known: Flags::default(),
+        unkept: Flags::default(),
         conditional: false,
     }
 }

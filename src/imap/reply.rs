@@ -2,9 +2,9 @@
 //!
 //! Every sentence passes [`sentence`]: no upstream or user text can end a line here.
 
-use crate::imap::command::Tag;
+use crate::imap::command::{SearchReturn, Tag};
 use crate::policy::Rights;
-use crate::types::Separator;
+use crate::types::{Separator, UidSet};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,6 +39,34 @@ pub fn completed(out: &mut Vec<u8>, tag: &Tag, code: &str, verb: &'static str) {
 /// `* OK [code] text`, and NO and BAD.
 pub fn untagged(out: &mut Vec<u8>, outcome: Outcome, code: &str, text: &str) {
     status(out, "*", outcome.as_str(), code, text);
+}
+
+/// ESEARCH (RFC 4731 §3.1) with what was found, and MODSEQ where the search asked for it
+/// (RFC 7162 §3.1.10). MIN, MAX and ALL are left out where nothing was found.
+pub fn esearch(
+    out: &mut Vec<u8>,
+    tag: &Tag,
+    by_uid: bool,
+    ret: SearchReturn,
+    (found, mod_seq): (&UidSet, Option<u64>),
+) {
+    let mut line = format!("* ESEARCH (TAG \"{}\")", tag.as_str());
+    line.push_str(if by_uid { " UID" } else { "" });
+    let (min, max) = (found.ranges().map(|(a, _)| a).min(), found.ranges().map(|(_, b)| b).max());
+    let all = (!found.is_empty()).then(|| found.to_string());
+    for (asked, name, value) in [
+        (ret.min, "MIN", min.map(|number| number.to_string())),
+        (ret.max, "MAX", max.map(|number| number.to_string())),
+        (ret.all, "ALL", all),
+        (ret.count, "COUNT", Some(found.len().to_string())),
+        (true, "MODSEQ", mod_seq.map(|value| value.to_string())),
+    ] {
+        if let Some(value) = value.filter(|_| asked) {
+            line.push_str(&format!(" {name} {value}"));
+        }
+    }
+    line.push_str("\r\n");
+    out.extend_from_slice(line.as_bytes());
 }
 
 /// `* BYE [code] text`; the connection is closed behind it.

@@ -82,6 +82,18 @@ impl Effective {
         self.standing.rights[class as usize]
     }
 
+    /// The same on a host that removes what is marked `\Deleted` at once: `t` is nothing
+    /// without `e` there.
+    #[must_use]
+    pub fn where_deleted_is_final(mut self) -> Self {
+        for rights in &mut self.standing.rights {
+            if !rights.has(Rights::EXPUNGE) {
+                *rights = rights.without(Rights::DELETED);
+            }
+        }
+        self
+    }
+
     /// How the user may send mail from the mailbox.
     pub fn send(&self) -> SendRight {
         self.standing.send

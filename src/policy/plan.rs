@@ -190,8 +190,8 @@ impl Plan {
             Action::Fetch { place, marks_seen } => {
                 one(StepKind::Fetch { peek: *marks_seen && !sets_seen(effective, *place) })
             }
-            Action::Store { place, mode, flags, known, conditional } => {
-                store(effective, *place, (*mode, flags, known), *conditional)
+            Action::Store { place, mode, flags, known, unkept, conditional } => {
+                store(effective, *place, (*mode, flags, known, unkept), *conditional)
             }
             Action::Append { class, flags } => {
                 one(StepKind::Append { flags: permitted(effective, Place::of(*class), flags) })
@@ -315,14 +315,18 @@ fn not_permitted(effective: &Effective, to: FolderClass) -> Flags {
 
 /// STORE: as asked where every flag that it touches is permitted; otherwise the permitted
 /// part, and then the true flags (docs/rights.md, "Answers").
-fn store(effective: &Effective, place: Place, asked: (StoreMode, &Flags, &Flags), conditional: bool) -> Plan {
-    let (mode, flags, known) = asked;
+fn store(
+    effective: &Effective,
+    place: Place,
+    (mode, flags, known, unkept): (StoreMode, &Flags, &Flags, &Flags),
+    conditional: bool,
+) -> Plan {
     let mut touched = flags.clone();
     if mode == StoreMode::Replace {
         SystemFlag::ALL.into_iter().for_each(|flag| touched.insert(Flag::System(flag)));
         known.iter().for_each(|flag| touched.insert(flag));
     }
-    let allowed = permitted(effective, place, &touched);
+    let allowed = permitted(effective, place, &touched).minus(unkept);
     let splits = effective.only_own(place.class) && allowed.has(SystemFlag::Deleted);
     let all = allowed == touched;
     if all && !splits {
@@ -330,7 +334,7 @@ fn store(effective: &Effective, place: Place, asked: (StoreMode, &Flags, &Flags)
         return Plan::Steps(VecDeque::from([StepKind::Store { target, mode, flags, silent: false }]));
     }
     if splits && !conditional {
-        return Plan::SplitStore { place, mode, flags: flags.clone(), known: known.clone() };
+        return Plan::SplitStore { place, mode, flags: flags.minus(unkept), known: known.clone() };
     }
     // A conditional STORE must happen whole or not at all on each message (RFC 7162 §3.1.3):
     // what would take two commands is not done, and the answer shows what is true.

@@ -186,13 +186,17 @@ impl Snapshot {
         let mine = || self.grants_of(user.id).filter(|grant| grant.mailbox == mailbox.id);
         let live = mine().filter(|grant| grant.is_live(now));
         let good_until = mine().filter_map(|grant| grant.next_change(now)).min();
-        Effective::union(
+        let effective = Effective::union(
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
             live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?))),
             (mailbox.options.read_state, mailbox.hides()),
             good_until,
-        )
+        )?;
+        Some(match mailbox.options.deleted_is_final {
+            true => effective.where_deleted_is_final(),
+            false => effective,
+        })
     }
 
     /// [`Mailbox::class_of`]; Hidden if the mailbox is gone.

@@ -34,6 +34,8 @@ pub(crate) enum Setting {
     Without(String),
     /// `append limit N`: the proxy's limit.
     AppendLimit(u64),
+    /// `option KEY VALUE`: of the mailbox.
+    Option(String, String),
     /// `separator c`: upstream's hierarchy separator.
     Separator(char),
 }
@@ -191,6 +193,10 @@ fn setting(line: &str) -> Option<Setting> {
         "with" => Setting::With(rest.to_owned()),
         "without" => Setting::Without(rest.to_owned()),
         "append" => Setting::AppendLimit(rest.strip_prefix("limit ")?.parse().ok()?),
+        "option" => {
+            let (key, value) = rest.split_once(' ')?;
+            Setting::Option(key.to_owned(), value.to_owned())
+        }
         "separator" => Setting::Separator(rest.chars().next()?),
         _ => return None,
     })

@@ -154,6 +154,12 @@ fn mailbox(port: u16, separator: char, settings: &[Setting]) -> NewMailbox {
         uid_validity: None,
         class: self::class(&class),
     });
+    let mut options = Options::default();
+    for setting in settings {
+        if let Setting::Option(key, value) = setting {
+            options.set(key, value).unwrap();
+        }
+    }
     NewMailbox {
         address: Address::parse("support@example.org").unwrap(),
         aliases: Vec::new(),
@@ -171,7 +177,7 @@ fn mailbox(port: u16, separator: char, settings: &[Setting]) -> NewMailbox {
         max_connections: 10,
         pins: pins.collect(),
         separator: Some(separator),
-        options: Options::default(),
+        options,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Context<'a> {
     pub unselect: bool,
     /// Upstream has CONDSTORE (RFC 7162); otherwise SELECT's parameter is left out.
     pub condstore: bool,
+    /// Upstream has ESEARCH (RFC 4731); otherwise SEARCH goes without RETURN.
+    pub esearch: bool,
     /// CONDSTORE is on for this session: flags that we ask for come with MODSEQ.
     pub modseq: bool,
 }
@@ -160,7 +162,7 @@ fn carry(line: Encoder, command: &Command, context: &Context<'_>) -> Option<Outg
         Command::Noop => line.word("NOOP").end(),
         Command::Check => line.word("CHECK").end(),
         Command::Idle => line.word("IDLE").end(),
-        Command::Search { uid, search } => self::search(verb(line, *uid, "SEARCH"), search),
+        Command::Search { uid, search } => self::search(verb(line, *uid, "SEARCH"), search, context.esearch),
         Command::Status { items, .. } => status(line, context.folder?, items),
         // Never with USE: classes are pinned, and special uses are not for clients to give.
         Command::Create { .. } => line.word("CREATE").string(context.new_folder?.to_wire().as_bytes()).end(),
@@ -315,8 +317,8 @@ fn unselect(line: Encoder, context: &Context<'_>) -> Option<Outgoing> {
     Some(outgoing)
 }
 
-fn search(line: Encoder, search: &Search) -> Option<Outgoing> {
-    search::search(line, search).end()
+fn search(line: Encoder, search: &Search, esearch: bool) -> Option<Outgoing> {
+    search::search(line, search, esearch).end()
 }
 
 fn status(line: Encoder, folder: &[u8], items: &[StatusItem]) -> Option<Outgoing> {

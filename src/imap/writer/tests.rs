@@ -26,6 +26,7 @@ fn written(kind: &StepKind, line: &str) -> String {
         new_folder: Some(&new_folder),
         selected: Some(b"INBOX"),
         unselect: true,
+        esearch: true,
         condstore: true,
         modseq: false,
     };

@@ -4,12 +4,12 @@ use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::command::{Command, FetchItem, SearchKey, Tag};
+use crate::imap::command::{Command, FetchItem, SearchKey, SearchReturn, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::writer::{self, Context, Outgoing};
-use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
-use crate::types::{FolderName, UidSet};
+use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind, StoreMode};
+use crate::types::{FolderName, SystemFlag, UidSet};
 
 /// How a permit came out, for the tagged answer.
 pub(super) struct Done {
@@ -123,6 +123,12 @@ impl Session {
                 // Before the EXPUNGEs that follow (RFC 6851 §4.3).
                 reply::untagged(self.client.wire.out(), Outcome::Ok, &code, "Messages have been copied");
             }
+            if answer.is_ok()
+                && let Some(ret) = self.computes(&step, command)
+            {
+                let found = (&found.uids, found.search_mod_seq);
+                reply::esearch(self.client.wire.out(), tag, by_uid, ret, found);
+            }
             if !matches!(step.kind(), StepKind::Strip { .. }) {
                 done.condition = answer.condition;
                 done.code = answer.code.or(done.code);
@@ -168,7 +174,7 @@ impl Session {
         let effective = self.watch.effective().clone();
         let act = super::record::act(step, command, self.selected.as_deref(), named);
         let intent = match &act {
-            Some(act) if step.removes() => {
+            Some(act) if step.removes() || self.removes_by_marking(step) => {
                 Some(Box::pin(self.recorder.intent(&effective, act.clone())).await?)
             }
             Some(_) | None => None,
@@ -269,6 +275,7 @@ impl Session {
             selected: self.selected.as_ref().map(|selected| selected.wire.as_slice()),
             unselect: capabilities.has("UNSELECT"),
             condstore: capabilities.has_condstore(),
+            esearch: capabilities.has("ESEARCH"),
             modseq: self.condstore && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
         };
         let outgoing = writer::step(step, command, &context, &ours)?;
@@ -312,7 +319,9 @@ impl Session {
 
     pub(super) fn manner(&self, step: &Step, command: &Command) -> Manner {
         let by_uid = numbers_by_uid(command);
+        let computes = self.computes(step, command).is_some();
         let show = match step.kind() {
+            _ if computes => Show::Changes,
             _ if matches!(command, Command::Close) => Show::Nothing,
             StepKind::Unselect => Show::Nothing,
             StepKind::Uids | StepKind::FindDeleted | StepKind::FindFlagged(_) | StepKind::RemoveCopied(_) => {
@@ -334,6 +343,8 @@ impl Session {
             | StepKind::Submit => Show::Answer,
         };
         let no_expunge = match command {
+            // Gmail tells what it removes in the middle of STORE (docs/upstreams.md).
+            Command::Store { .. } if self.removes_by_marking(step) => false,
             Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
             Command::Copy { .. } | Command::Move { .. } => {
                 !by_uid && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
@@ -359,6 +370,23 @@ impl Session {
             as_rfc822: renamed("RFC822"),
             as_rfc822_text: renamed("RFC822.TEXT"),
         }
+    }
+
+    /// Whether a STORE removes messages, because the host takes `\Deleted` for an order.
+    fn removes_by_marking(&self, step: &Step) -> bool {
+        let StepKind::Store { mode: StoreMode::Add | StoreMode::Replace, flags, .. } = step.kind() else {
+            return false;
+        };
+        let snapshot = self.services.store.snapshot();
+        let mailbox = snapshot.mailbox(self.watch.effective().mailbox);
+        flags.has(SystemFlag::Deleted) && mailbox.is_some_and(|mailbox| mailbox.options.deleted_is_final)
+    }
+
+    /// The RETURN options that a SEARCH is answered with by us, on a host without ESEARCH.
+    fn computes(&self, step: &Step, command: &Command) -> Option<SearchReturn> {
+        let Command::Search { search, .. } = command else { return None };
+        let esearch = self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("ESEARCH"));
+        search.ret.filter(|_| *step.kind() == StepKind::Carry && !esearch)
     }
 
     /// What a step has brought to light, for the plan.

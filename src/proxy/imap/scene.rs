@@ -52,7 +52,7 @@ impl Scene for View<'_> {
         let selected = self.selected?;
         let class = self.pinned_class(&selected.name);
         let place = Place { class, read_only: selected.read_only };
-        Some(action::Selected { place, known: &selected.known })
+        Some(action::Selected { place, known: &selected.known, kept: selected.kept.as_ref() })
     }
 
     fn class_of(&self, folder: &FolderName) -> Option<FolderClass> {
