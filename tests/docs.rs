@@ -18,6 +18,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/rfc.md",
     "docs/rights.md",
     "docs/threats.md",
+    "docs/upstreams.md",
 ];
 
 /// Directories whose files documents name without them: `imap/writer.rs`.

@@ -53,11 +53,13 @@ pub fn esearch(
     let mut line = format!("* ESEARCH (TAG \"{}\")", tag.as_str());
     line.push_str(if by_uid { " UID" } else { "" });
     let (min, max) = (found.ranges().map(|(a, _)| a).min(), found.ranges().map(|(_, b)| b).max());
+    // RETURN () is RETURN (ALL).
+    let asked_all = ret.all || !(ret.min || ret.max || ret.count);
     let all = (!found.is_empty()).then(|| found.to_string());
     for (asked, name, value) in [
         (ret.min, "MIN", min.map(|number| number.to_string())),
         (ret.max, "MAX", max.map(|number| number.to_string())),
-        (ret.all, "ALL", all),
+        (asked_all, "ALL", all),
         (ret.count, "COUNT", Some(found.len().to_string())),
         (true, "MODSEQ", mod_seq.map(|value| value.to_string())),
     ] {

@@ -138,7 +138,8 @@ fn refused(imap: &mut Imap, command: &str) {
 fn flags(imap: &mut Imap, uid: u32) -> String {
     let reply = imap.ok(&format!("UID FETCH {uid} (FLAGS)")).to_string();
     let from = reply.find("FLAGS (").unwrap_or_else(|| panic!("{reply}")) + 7;
-    reply[from..].split(')').next().unwrap().to_owned()
+    let flags = reply[from..].split(')').next().unwrap().split(' ');
+    flags.filter(|flag| *flag != "\\Recent").collect::<Vec<_>>().join(" ")
 }
 
 fn uid_of_append(reply: &crate::support::Reply) -> u32 {
@@ -239,7 +240,7 @@ fn a_reader(host: &Host) {
     }
     let special = imap.ok("LIST \"\" * RETURN (SPECIAL-USE STATUS (MESSAGES))").to_string();
     assert!(special.contains("\\Drafts") && special.contains("\\Trash"), "{special}");
-    assert!(special.contains("* STATUS INBOX (MESSAGES 5)"), "{special}");
+    assert!(special.contains("* STATUS \"INBOX\" (MESSAGES 5)"), "{special}");
     let opened = imap.ok("SELECT INBOX");
     assert!(opened.tagged.starts_with("OK [READ-ONLY]"), "{opened}");
     assert!(opened.to_string().contains("[PERMANENTFLAGS ()]"), "{opened}");

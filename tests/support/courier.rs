@@ -123,6 +123,8 @@ fn imapd(socket: &TcpStream, home: &Path, tag: &str) -> Child {
         .env("IMAP_CAPABILITY", CAPABILITIES)
         .env("IMAP_KEYWORDS", "1")
         .env("IMAP_ACL", "1")
+        // How often it looks while a client is in IDLE: 60 s by default.
+        .env("IMAP_IDLE_TIMEOUT", "1")
         .env("PROTOCOL", "IMAP")
         .env("TCPREMOTEIP", "127.0.0.1")
         .env("TCPREMOTEPORT", "1")

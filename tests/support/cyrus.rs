@@ -95,7 +95,7 @@ fn prepare(directory: &Path, port: u16) {
          unixhierarchysep: yes\naltnamespace: yes\nallowplaintext: yes\n\
          sasl_pwcheck_method: auxprop\nsasl_auxprop_plugin: sasldb\nsasl_sasldb_path: {place}/sasldb\n\
          sasl_mech_list: PLAIN LOGIN\nlmtpsocket: {place}/run/lmtp\nidlesocket: {place}/run/idle\n\
-         notifysocket: {place}/run/notify\nautocreate_quota: 0\n\
+         notifysocket: {place}/run/notify\nimapidlepoll: 1\nautocreate_quota: 0\n\
          autocreate_inbox_folders: Drafts|Sent|Trash|Archive|Junk\n\
          xlist-drafts: Drafts\nxlist-sent: Sent\nxlist-trash: Trash\nxlist-archive: Archive\nxlist-junk: Junk\n"
     );
