@@ -106,6 +106,37 @@ fn init_makes_a_private_key_and_never_replaces_it() {
 }
 
 #[test]
+fn a_persons_own_mail_is_set_shown_and_taken_away() {
+    let desk = Desk::open();
+    desk.people();
+    fn own<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [&["user", "host"], arguments].concat()
+    }
+    let said = desk.good(&own(&[
+        ALICE,
+        "--imap",
+        "imap.example.org",
+        "--pass-through",
+        "--smtp",
+        "smtp.example.org",
+    ]));
+    assert!(
+        said.contains("imap.example.org:993, TLS, as alice@example.org, with the password of their login")
+    );
+    assert!(said.contains("smtp.example.org:465") && said.contains("not tried"), "{said}");
+    assert!(desk.good(&["user", "list"]).contains("imap.example.org:993"));
+    let export = desk.good(&["export"]);
+    assert!(export.contains("passthrough") && !export.contains("a password"));
+    // A stored password is tried first: nobody is behind this port.
+    let closed = ["bob", "--imap", "127.0.0.1:1", "--imap-security", "plaintext", "--password-stdin"];
+    desk.bad(&own(&closed), 69, "127.0.0.1:1");
+    desk.bad(&own(&["bob"]), 64, "--none");
+    desk.bad(&own(&["carol", "--none"]), 65, "carol");
+    desk.good(&own(&[ALICE, "--none"]));
+    assert!(!desk.good(&["export"]).contains("imap.example.org"));
+}
+
+#[test]
 fn users_and_groups_without_a_daemon() {
     let desk = Desk::open();
     desk.people();

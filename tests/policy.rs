@@ -10,11 +10,12 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Copied, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Place, ReadState, Reason,
-    Role, StepKind, StoreMode, Target, decide,
+    Action, Answering, Copied, Decision, Effective, Fact, Facts, FolderClass, FolderPattern, Ground, Held,
+    Means, Narrowing, Next, Place, ReadState, Reason, Rights, Role, SendRight, Site, StepKind, StoreMode,
+    Target, decide,
 };
 use mandate::types::{
-    Address, Flag, Flags, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
+    Address, Flag, Flags, FolderName, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -48,12 +49,50 @@ fn the_truth_table_holds() {
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// How somebody may send: role × the grant's own word × what the mailbox lets be sent × what
+/// the message answers, and whether MYRIGHTS shows `p` on the Inbox. From docs/rights.md.
+#[test]
+fn the_table_of_sending_holds() {
+    let text = include_str!("policy/send.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let table: BTreeMap<&str, &str> = lines.map(|line| line.split_once(" : ").expect("an answer")).collect();
+    let (mut wrong, mut cases) = (Vec::new(), 0);
+    for role in Role::built_in() {
+        for send in [None, Some(SendRight::None), Some(SendRight::OnBehalf), Some(SendRight::As)] {
+            for reply_only in [false, true] {
+                let granted = role.sending(send);
+                let effective = effective(&granted, ReadState::Shared).answering_only(reply_only);
+                let post = effective.rights_on(&Place::of(FolderClass::Inbox)).has(Rights::POST);
+                for answering in [Answering::Unread, Answering::Known, Answering::New, Answering::Unsure] {
+                    let mailbox = if reply_only { "answers" } else { "anything" };
+                    let send = send.map_or("-", SendRight::as_str);
+                    let case = format!("{} {send} {mailbox} {answering:?}", role.name).to_lowercase();
+                    let said = format!(
+                        "{}{}",
+                        answer(&effective, &Action::Submit(answering)),
+                        if post { ", p" } else { "" }
+                    );
+                    cases += 1;
+                    if table.get(case.as_str()) != Some(&said.as_str()) {
+                        wrong.push(format!("{case} : {said}   (table: {:?})", table.get(case.as_str())));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(table.len(), cases, "each case once");
+}
+
 #[test]
 fn rights_that_ended_are_undecided() {
     let mut effective = effective(&Role::manager(), ReadState::Shared);
     effective.good_until = Some(NOW);
-    assert!(matches!(decide(&effective, &Action::Submit, NOW), Decision::Undecided(_)));
-    assert!(matches!(decide(&effective, &Action::Submit, NOW.plus_millis(-1)), Decision::Permit(_)));
+    assert!(matches!(decide(&effective, &Action::Submit(Answering::New), NOW), Decision::Undecided(_)));
+    assert!(matches!(
+        decide(&effective, &Action::Submit(Answering::New), NOW.plus_millis(-1)),
+        Decision::Permit(_)
+    ));
 }
 
 #[test]
@@ -63,12 +102,8 @@ fn a_removing_step_asks_the_rights_of_its_moment() {
     for action in [
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true },
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: false },
-        Action::Move { from: Place::of(FolderClass::Inbox), to: FolderClass::Trash, means: Means::Move },
-        Action::Move {
-            from: Place::of(FolderClass::Inbox),
-            to: FolderClass::Trash,
-            means: Means::CopyAndExpunge,
-        },
+        r#move(Place::of(FolderClass::Inbox), Place::of(FolderClass::Trash), Means::Move),
+        r#move(Place::of(FolderClass::Inbox), Place::of(FolderClass::Trash), Means::CopyAndExpunge),
     ] {
         let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!("{action:?}") };
         let own = UidSet::new();
@@ -87,8 +122,8 @@ fn nothing_begins_under_rights_that_have_changed() {
     let (manager, reader) =
         (effective(&Role::manager(), ReadState::Shared), effective(&Role::reader(), ReadState::Shared));
     for action in [
-        Action::Delete { class: FolderClass::Ordinary, hides_below: false },
-        Action::Append { class: FolderClass::Sent, flags: Flags::default() },
+        Action::Delete { place: Place::of(FolderClass::Ordinary), hides_below: false },
+        Action::Append { place: Place::of(FolderClass::Sent), flags: Flags::default() },
         Action::Poll(Place::of(FolderClass::Inbox)),
     ] {
         let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!("{action:?}") };
@@ -136,38 +171,133 @@ fn a_long_expunge_stops_at_own_drafts_when_the_role_narrows() {
 #[test]
 fn several_grants_give_their_union() {
     let (reader, manager) = (Role::reader(), Role::responder());
-    let grants = [(GrantId(1), &reader), (GrantId(2), &manager)];
+    let grants = [Held::whole(GrantId(1), &reader), Held::whole(GrantId(2), &manager)];
     let both = union(grants.into_iter(), ReadState::Shared).unwrap();
     assert_eq!(both.role_text(), "reader+responder");
-    assert_eq!(both.rights_on(FolderClass::Inbox).to_string(), "lrswp");
+    assert_eq!(both.rights_on(&Place::of(FolderClass::Inbox)).to_string(), "lrswp");
     assert!(union(std::iter::empty(), ReadState::Shared).is_none());
+}
+
+fn folder(name: &str) -> FolderName {
+    FolderName::parse(name, Some('/')).unwrap()
+}
+
+/// An ordinary folder that the mailbox knows.
+fn known(name: &str) -> Place {
+    Place { known: Some(folder(name)), ..Place::of(FolderClass::Ordinary) }
+}
+
+fn narrowing(only: &[&str], except: &[&str]) -> Narrowing {
+    let read = |texts: &[&str]| texts.iter().map(|text| FolderPattern::parse(text).unwrap()).collect();
+    Narrowing { only: read(only), except: read(except) }
+}
+
+/// Reader everywhere, manager in Projects but not in Projects/secret.
+fn narrowed(check: impl FnOnce(&Effective)) {
+    let (reader, manager) = (Role::reader(), Role::manager());
+    let narrowing = narrowing(&["Projects"], &["Projects/secret"]);
+    let grants = [
+        Held::whole(GrantId(1), &reader),
+        Held { narrowing: &narrowing, ..Held::whole(GrantId(2), &manager) },
+    ];
+    check(&union(grants.into_iter(), ReadState::Shared).unwrap());
+}
+
+#[test]
+fn the_union_is_taken_folder_by_folder() {
+    narrowed(|effective| {
+        let held = |name: &str| effective.rights_on(&known(name)).to_string();
+        assert_eq!(held("Projects"), "lrswipkxte");
+        assert_eq!(held("Projects/a/b"), "lrswipkxte");
+        assert_eq!(held("Projects/secret"), "lr");
+        assert_eq!(held("Projects/secret/x"), "lr");
+        assert_eq!(held("Other"), "lr");
+    });
+    let manager = Role::manager();
+    let narrowing = narrowing(&[], &["HR"]);
+    let alone = [Held { narrowing: &narrowing, ..Held::whole(GrantId(1), &manager) }];
+    let effective = union(alone.into_iter(), ReadState::Shared).unwrap();
+    assert!(effective.sees(&known("Projects")) && !effective.sees(&known("HR/Pay")));
+    // Nobody has said what it is: a narrowed grant does not reach it, whatever its name.
+    assert!(!effective.sees(&Place::of(FolderClass::Ordinary)));
+    // It shows messages of HR as well.
+    assert!(!effective.sees(&Place { class: FolderClass::Aggregate, ..known("All") }));
+}
+
+#[test]
+fn a_narrowed_grant_makes_folders_within_its_bounds_only() {
+    narrowed(|effective| {
+        let site =
+            |parent: Option<&str>, name: &str| Site { parent: parent.map(known), name: Some(folder(name)) };
+        let may = |action: &Action| matches!(decide(effective, action, NOW), Decision::Permit(_));
+        assert!(may(&Action::Create(site(Some("Projects"), "Projects/new"))));
+        assert!(may(&Action::Create(site(None, "Projects"))));
+        assert!(!may(&Action::Create(site(None, "Other"))));
+        assert!(!may(&Action::Create(site(Some("Projects"), "Projects/secret"))));
+        let unknown = Site { parent: Some(Place::of(FolderClass::Ordinary)), ..site(None, "Projects/x/y") };
+        assert!(!may(&Action::Create(unknown)));
+        let rename = |below: &[&str], to| Action::Rename {
+            place: known("Projects/a"),
+            below: below.iter().map(|name| known(name)).collect(),
+            to,
+        };
+        assert!(may(&rename(&["Projects/a/x"], site(Some("Projects"), "Projects/b"))));
+        assert!(!may(&rename(&["Other/x"], site(Some("Projects"), "Projects/b"))));
+        assert!(!may(&rename(&[], site(None, "Elsewhere"))));
+        let moving = |from: &str, to: &str| r#move(known(from), known(to), Means::Move);
+        assert!(may(&moving("Projects/a", "Projects/b")));
+        assert!(!may(&moving("Projects/a", "Other")) && !may(&moving("Other", "Projects/a")));
+    });
+}
+
+#[test]
+fn own_and_all_drafts_are_told_apart_folder_by_folder() {
+    let (responder, manager) = (Role::responder(), Role::manager());
+    let narrowing = narrowing(&["Drafts"], &[]);
+    let grants = [
+        Held::whole(GrantId(1), &responder),
+        Held { narrowing: &narrowing, ..Held::whole(GrantId(2), &manager) },
+    ];
+    let effective = union(grants.into_iter(), ReadState::Shared).unwrap();
+    let drafts = |name| Place { class: FolderClass::Drafts, ..known(name) };
+    assert!(!effective.only_own(&drafts("Drafts")) && effective.only_own(&drafts("Brouillons")));
+    assert!(effective.rights_on(&drafts("Brouillons")).has(Rights::EXPUNGE));
+}
+
+fn r#move(from: Place, to: Place, means: Means) -> Action {
+    Action::Move { from, to, means }
 }
 
 /// Every action that concerns a folder of this class, by the table's name for it.
 fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
-    let place = Place::of(class);
-    let read_only = Place { class, read_only: true };
-    let inbox = Place::of(FolderClass::Inbox);
+    let place = || Place::of(class);
+    let read_only = || Place::of(class).examined();
+    let inbox = || Place::of(FolderClass::Inbox);
+    let other = Place::of;
     let store = |mode, names: &[&str]| Action::Store {
-        place,
+        place: place(),
         mode,
         flags: flags(names),
         known: flags(&["$Label1"]),
         unkept: Flags::default(),
         conditional: false,
     };
+    let rename = |below: Vec<FolderClass>, parent| Action::Rename {
+        place: place(),
+        below: below.into_iter().map(Place::of).collect(),
+        to: Site::below(parent),
+    };
     let copy = |from, to, uidplus| Action::Copy { from, to, uidplus };
-    let r#move = |from, to, means| Action::Move { from, to, means };
     use StoreMode::{Add, Remove, Replace};
     vec![
-        ("open", Action::Open(place)),
-        ("examine", Action::Open(read_only)),
-        ("status", Action::Status(class)),
-        ("poll", Action::Poll(place)),
-        ("fetch", Action::Fetch { place, marks_seen: false }),
-        ("fetch-body", Action::Fetch { place, marks_seen: true }),
-        ("fetch-body-ro", Action::Fetch { place: read_only, marks_seen: true }),
-        ("search", Action::Search(place)),
+        ("open", Action::Open(place())),
+        ("examine", Action::Open(read_only())),
+        ("status", Action::Status(place())),
+        ("poll", Action::Poll(place())),
+        ("fetch", Action::Fetch { place: place(), marks_seen: false }),
+        ("fetch-body", Action::Fetch { place: place(), marks_seen: true }),
+        ("fetch-body-ro", Action::Fetch { place: read_only(), marks_seen: true }),
+        ("search", Action::Search(place())),
         ("+seen", store(Add, &["\\Seen"])),
         ("-seen", store(Remove, &["\\Seen"])),
         ("+flagged", store(Add, &["\\Flagged"])),
@@ -180,7 +310,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         (
             "+seen-ro",
             Action::Store {
-                place: read_only,
+                place: read_only(),
                 mode: Add,
                 flags: flags(&["\\Seen"]),
                 known: Flags::default(),
@@ -191,7 +321,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         (
             "=flagged-if",
             Action::Store {
-                place,
+                place: place(),
                 mode: Replace,
                 flags: flags(&["\\Flagged"]),
                 known: flags(&["$Label1"]),
@@ -199,30 +329,30 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
                 conditional: true,
             },
         ),
-        ("append", Action::Append { class, flags: flags(&["\\Seen", "\\Deleted", "\\Draft"]) }),
-        ("copy-in", copy(inbox, class, true)),
-        ("copy-in-old", copy(inbox, class, false)),
-        ("copy-out", copy(place, FolderClass::Drafts, true)),
-        ("move-in", r#move(inbox, class, Means::Move)),
-        ("move-in-old", r#move(inbox, class, Means::CopyAndExpunge)),
-        ("move-out", r#move(place, FolderClass::Sent, Means::Move)),
-        ("move-out-old", r#move(place, FolderClass::Sent, Means::CopyAndExpunge)),
-        ("move-out-older", r#move(place, FolderClass::Sent, Means::Nothing)),
-        ("move-out-ro", r#move(read_only, FolderClass::Sent, Means::Move)),
-        ("expunge", Action::Expunge { place, uidplus: true }),
-        ("expunge-old", Action::Expunge { place, uidplus: false }),
-        ("expunge-ro", Action::Expunge { place: read_only, uidplus: true }),
-        ("close", Action::Close { place, uidplus: true }),
+        ("append", Action::Append { place: place(), flags: flags(&["\\Seen", "\\Deleted", "\\Draft"]) }),
+        ("copy-in", copy(inbox(), place(), true)),
+        ("copy-in-old", copy(inbox(), place(), false)),
+        ("copy-out", copy(place(), other(FolderClass::Drafts), true)),
+        ("move-in", r#move(inbox(), place(), Means::Move)),
+        ("move-in-old", r#move(inbox(), place(), Means::CopyAndExpunge)),
+        ("move-out", r#move(place(), other(FolderClass::Sent), Means::Move)),
+        ("move-out-old", r#move(place(), other(FolderClass::Sent), Means::CopyAndExpunge)),
+        ("move-out-older", r#move(place(), other(FolderClass::Sent), Means::Nothing)),
+        ("move-out-ro", r#move(read_only(), other(FolderClass::Sent), Means::Move)),
+        ("expunge", Action::Expunge { place: place(), uidplus: true }),
+        ("expunge-old", Action::Expunge { place: place(), uidplus: false }),
+        ("expunge-ro", Action::Expunge { place: read_only(), uidplus: true }),
+        ("close", Action::Close { place: place(), uidplus: true }),
         ("unselect", Action::Unselect),
-        ("create-below", Action::Create { parent: Some(class) }),
-        ("create-top", Action::Create { parent: None }),
-        ("delete", Action::Delete { class, hides_below: false }),
-        ("delete-hiding", Action::Delete { class, hides_below: true }),
-        ("rename", Action::Rename { class, below: vec![FolderClass::Ordinary], parent: None }),
-        ("rename-with-sent", Action::Rename { class, below: vec![FolderClass::Sent], parent: None }),
-        ("rename-into-trash", Action::Rename { class, below: vec![], parent: Some(FolderClass::Trash) }),
+        ("create-below", Action::Create(Site::below(Some(class)))),
+        ("create-top", Action::Create(Site::below(None))),
+        ("delete", Action::Delete { place: place(), hides_below: false }),
+        ("delete-hiding", Action::Delete { place: place(), hides_below: true }),
+        ("rename", rename(vec![FolderClass::Ordinary], None)),
+        ("rename-with-sent", rename(vec![FolderClass::Sent], None)),
+        ("rename-into-trash", rename(vec![], Some(FolderClass::Trash))),
         ("administer", Action::Administer),
-        ("submit", Action::Submit),
+        ("submit", Action::Submit(Answering::New)),
     ]
 }
 
@@ -304,7 +434,8 @@ fn describe(step: &StepKind) -> String {
         StepKind::Strip { uids, flags, .. } => format!("strip {uids} ({flags})"),
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
-        StepKind::Submit => "submit".into(),
+        StepKind::Address => "address".into(),
+        StepKind::Submit { on_behalf } => if *on_behalf { "submit on behalf" } else { "submit" }.into(),
     }
 }
 
@@ -313,15 +444,15 @@ fn flags(names: &[&str]) -> Flags {
 }
 
 fn effective(role: &Role, read_state: ReadState) -> Effective {
-    union([(GrantId(1), role)].into_iter(), read_state).expect("one grant")
+    union([Held::whole(GrantId(1), role)].into_iter(), read_state).expect("one grant")
 }
 
-fn union<'a>(grants: impl Iterator<Item = (GrantId, &'a Role)>, read_state: ReadState) -> Option<Effective> {
+fn union<'a>(grants: impl Iterator<Item = Held<'a>>, read_state: ReadState) -> Option<Effective> {
     Effective::union(
         (UserId(1), LoginName::parse("alice@example.org").unwrap()),
         (MailboxId(1), Address::parse("support@example.org").unwrap()),
         grants,
-        (read_state, false),
+        Ground { read_state, hides: false, separator: Some('/') },
         None,
     )
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::FolderClass;
+use crate::policy::{FolderClass, SendRight};
 use crate::types::Timestamp;
 
 /// One answer.
@@ -80,6 +80,8 @@ pub struct UserRow {
     pub display: String,
     pub addresses: Vec<String>,
     pub groups: Vec<String>,
+    /// Where the person's own mail is, and how we log in there, as one line.
+    pub host: Option<String>,
     pub disabled: bool,
 }
 
@@ -139,9 +141,15 @@ pub struct GrantRow {
     pub holder: String,
     pub mailbox: String,
     pub role: String,
+    /// How the holder may send, where the grant says so itself.
+    #[serde(default)]
+    pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
-    /// `live`, `not yet`, `ended`, `suspended`.
+    /// `only Projects/*`; empty: the whole mailbox.
+    #[serde(default)]
+    pub folders: String,
+    /// `live`, `not yet`, `ended`, `suspended`, `no such role`.
     pub state: String,
     pub note: String,
     pub granted_by: String,

@@ -1,48 +1,77 @@
 //! What would happen, and why: asked of the policy itself, with an act of each kind.
 
-use super::grants::{state, way};
+use super::grants::{narrowed, state, way};
 use super::{Answer, Case, Explained, Failure, Services, Verdict, names, now};
 use crate::policy::{
-    Action, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, StepKind, StoreMode,
-    Target, decide,
+    Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, Site,
+    StepKind, StoreMode, Target, decide,
 };
 use crate::store::{Mailbox, Snapshot, User};
 use crate::types::{Flags, FolderName, SystemFlag, Timestamp, UidSet};
 
-/// An act that stands for its kind, in a folder of a class.
+/// An act that stands for its kind, in a folder.
 struct Sample {
     name: &'static str,
-    action: fn(FolderClass) -> Action,
+    action: fn(Place, &Landmarks) -> Action,
 }
 
-const SAMPLES: [Sample; 13] = [
-    Sample { name: "open", action: |class| Action::Open(Place::of(class)) },
-    Sample { name: "read", action: |class| Action::Fetch { place: Place::of(class), marks_seen: false } },
-    Sample { name: "mark-read", action: |class| flag(class, SystemFlag::Seen) },
-    Sample { name: "flag", action: |class| flag(class, SystemFlag::Flagged) },
-    Sample { name: "mark-deleted", action: |class| flag(class, SystemFlag::Deleted) },
-    Sample { name: "expunge", action: |class| Action::Expunge { place: Place::of(class), uidplus: true } },
-    Sample { name: "store", action: |class| Action::Append { class, flags: Flags::default() } },
+/// Folders that acts elsewhere come from or lead to.
+struct Landmarks {
+    inbox: Place,
+    archive: Place,
+    trash: Place,
+}
+
+const SAMPLES: [Sample; 14] = [
+    Sample { name: "open", action: |place, _| Action::Open(place) },
+    Sample { name: "read", action: |place, _| Action::Fetch { place, marks_seen: false } },
+    Sample { name: "mark-read", action: |place, _| flag(place, SystemFlag::Seen) },
+    Sample { name: "flag", action: |place, _| flag(place, SystemFlag::Flagged) },
+    Sample { name: "mark-deleted", action: |place, _| flag(place, SystemFlag::Deleted) },
+    Sample { name: "expunge", action: |place, _| Action::Expunge { place, uidplus: true } },
+    Sample { name: "store", action: |place, _| Action::Append { place, flags: Flags::default() } },
     Sample {
         name: "copy-here",
-        action: |class| Action::Copy { from: Place::of(FolderClass::Inbox), to: class, uidplus: true },
+        action: |to, marks| Action::Copy { from: marks.inbox.clone(), to, uidplus: true },
     },
+    Sample { name: "file", action: |from, marks| moving(from, &marks.archive) },
+    Sample { name: "move-to-trash", action: |from, marks| moving(from, &marks.trash) },
     Sample {
-        name: "move-to-trash",
-        action: |class| Action::Move { from: Place::of(class), to: FolderClass::Trash, means: Means::Move },
+        name: "create-below",
+        action: |place, _| Action::Create(Site { name: place.known.clone(), parent: Some(place) }),
     },
-    Sample { name: "create-below", action: |class| Action::Create { parent: Some(class) } },
-    Sample { name: "delete-folder", action: |class| Action::Delete { class, hides_below: false } },
+    Sample { name: "delete-folder", action: |place, _| Action::Delete { place, hides_below: false } },
     Sample {
         name: "rename-folder",
-        action: |class| Action::Rename { class, below: Vec::new(), parent: None },
+        action: |place, _| {
+            let to = Site { parent: None, name: place.known.clone() };
+            Action::Rename { place, below: Vec::new(), to }
+        },
     },
-    Sample { name: "send", action: |_| Action::Submit },
+    Sample { name: "send", action: |_, _| Action::Submit(Answering::Known) },
 ];
 
-fn flag(class: FolderClass, flag: SystemFlag) -> Action {
+impl Landmarks {
+    fn of(mailbox: &Mailbox) -> Self {
+        let first = |class: FolderClass| {
+            let pin = mailbox.pins.iter().find(|pin| pin.class == class);
+            pin.map_or_else(|| Place::of(class), |pin| mailbox.place_of(&pin.folder))
+        };
+        Self {
+            inbox: mailbox.place_of(&FolderName::inbox()),
+            archive: first(FolderClass::Archive),
+            trash: first(FolderClass::Trash),
+        }
+    }
+}
+
+fn moving(from: Place, to: &Place) -> Action {
+    Action::Move { from, to: to.clone(), means: Means::Move }
+}
+
+fn flag(place: Place, flag: SystemFlag) -> Action {
     Action::Store {
-        place: Place::of(class),
+        place,
         mode: StoreMode::Add,
         flags: flag.into(),
         known: Flags::default(),
@@ -61,7 +90,7 @@ pub(super) fn explain(
     let user = names::user(&snapshot, user)?;
     let mailbox = names::mailbox(&snapshot, mailbox)?;
     let samples = samples(action)?;
-    let places = places(mailbox, folder)?;
+    let (places, marks) = (places(&snapshot, user, mailbox, folder)?, Landmarks::of(mailbox));
     let now = now();
     let mut explained = Explained {
         user: user.login.to_string(),
@@ -72,10 +101,11 @@ pub(super) fn explain(
     let Some(effective) = snapshot.effective(user.id, mailbox.id, now) else {
         return Ok(Answer::Explained(explained));
     };
-    for (place, class) in places {
+    for (name, place) in places {
         for sample in &samples {
-            let (verdict, why) = judge(&effective, class, sample, now);
-            explained.cases.push(Case { place: place.clone(), action: sample.name.into(), verdict, why });
+            let action = (sample.action)(place.clone(), &marks);
+            let (verdict, why) = judge(&effective, &place, &action, now);
+            explained.cases.push(Case { place: name.clone(), action: sample.name.into(), verdict, why });
         }
     }
     Ok(Answer::Explained(explained))
@@ -89,15 +119,31 @@ fn samples(action: Option<&str>) -> Result<Vec<&'static Sample>, Failure> {
     found.map(|sample| vec![sample]).ok_or_else(|| Failure::data(message()))
 }
 
-/// The folder asked about, or one of each class.
-fn places(mailbox: &Mailbox, folder: Option<&str>) -> Result<Vec<(String, FolderClass)>, Failure> {
+/// The folder asked about; or one of each class; or, where a grant is for some folders only,
+/// every folder that the mailbox knows.
+fn places(
+    snapshot: &Snapshot,
+    user: &User,
+    mailbox: &Mailbox,
+    folder: Option<&str>,
+) -> Result<Vec<(String, Place)>, Failure> {
+    let named = |place: Place| {
+        let class = place.class;
+        (place.known.as_ref().map_or_else(|| format!("({class})"), |name| format!("{name} ({class})")), place)
+    };
     let Some(folder) = folder else {
-        return Ok(FolderClass::ALL.into_iter().map(|class| (format!("({class})"), class)).collect());
+        let mut grants = snapshot.grants_of(user.id).filter(|grant| grant.mailbox == mailbox.id);
+        if !grants.any(|grant| !grant.narrowing.is_none()) {
+            return Ok(FolderClass::ALL.into_iter().map(|class| named(Place::of(class))).collect());
+        }
+        let inbox = FolderName::inbox();
+        let pinned = mailbox.pins.iter().map(|pin| &pin.folder).filter(|folder| !folder.is_inbox());
+        return Ok(std::iter::once(&inbox).chain(pinned).map(|name| named(mailbox.place_of(name))).collect());
     };
     let name = FolderName::parse(folder, mailbox.separator)
         .map_err(|_| Failure::data(format!("{folder:?} cannot be a folder's name")))?;
-    let class = mailbox.class_of(&name);
-    Ok(vec![(format!("{name} ({class})"), class)])
+    let place = mailbox.place_of(&name);
+    Ok(vec![(format!("{name} ({})", place.class), place)])
 }
 
 /// Which roles by which grants; or why there are none.
@@ -113,7 +159,13 @@ fn summary(snapshot: &Snapshot, user: &User, mailbox: &Mailbox, now: Timestamp) 
             state => format!(" (does not count: {state})"),
         };
         let way = way(snapshot, grant);
-        lines.push(format!("{} has {} in {} through {way}{counts}", user.login, grant.role, mailbox.address));
+        lines.push(format!(
+            "{} has {} in {}{} through {way}{counts}",
+            user.login,
+            grant.role,
+            mailbox.address,
+            narrowed(&grant.narrowing)
+        ));
     }
     if lines.is_empty() {
         lines.push(format!("{} has no grant in {}", user.login, mailbox.address));
@@ -122,24 +174,23 @@ fn summary(snapshot: &Snapshot, user: &User, mailbox: &Mailbox, now: Timestamp) 
 }
 
 /// The policy's answer, in a word and a sentence.
-fn judge(effective: &Effective, class: FolderClass, sample: &Sample, now: Timestamp) -> (Verdict, String) {
-    let action = (sample.action)(class);
+fn judge(effective: &Effective, place: &Place, action: &Action, now: Timestamp) -> (Verdict, String) {
     // A folder that is not seen is answered as one that does not exist (invariant 11).
-    let needs_folder = !matches!(action, Action::Submit);
-    if needs_folder && !effective.sees(class) {
+    let needs_folder = !matches!(action, Action::Submit(_));
+    if needs_folder && !effective.sees(place) {
         return (Verdict::No, "such a folder does not exist for them".into());
     }
-    match decide(effective, &action, now) {
+    match decide(effective, action, now) {
         Decision::Deny(denial) => (Verdict::No, denial.sentence().to_owned()),
         Decision::Undecided(_) => (Verdict::No, "the grants are changing at this moment; ask again".into()),
-        Decision::Permit(permit) => reach(effective, class, permit),
+        Decision::Permit(permit) => reach(effective, place, permit),
     }
 }
 
 /// How far a permit goes, by the first step of its plan.
-fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verdict, String) {
+fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, String) {
     let facts = Facts { last: Fact::Start, effective, own: &UidSet::new(), by_uid: true };
-    let own = effective.only_own(class);
+    let own = effective.only_own(place);
     let yes = || (Verdict::Yes, String::new());
     let step = match permit.next(&facts) {
         Next::Run(step) => step,
@@ -150,6 +201,8 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         StepKind::Open { read_only: true } => (Verdict::Yes, "for reading only".into()),
         StepKind::Fetch { peek: true } => (Verdict::Yes, "without marking as read".into()),
         StepKind::Uids | StepKind::FindDeleted if own => (Verdict::Partly, "their own drafts only".into()),
+        StepKind::Submit { .. } if effective.reply_only() => (Verdict::Partly, "answers only".into()),
+        StepKind::Submit { on_behalf: true } => (Verdict::Yes, "on behalf: Sender names them".into()),
         StepKind::Store { target: Target::Asked, silent: false, .. } => yes(),
         StepKind::Store { .. } => {
             (Verdict::Partly, "the permitted flags; the client is shown the true ones".into())
@@ -171,6 +224,7 @@ fn reach(effective: &Effective, class: FolderClass, mut permit: Permit) -> (Verd
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit => yes(),
+        | StepKind::Address
+        | StepKind::Submit { on_behalf: false } => yes(),
     }
 }

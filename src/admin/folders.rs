@@ -75,8 +75,7 @@ pub(super) fn repinned(
     let mut notes = Vec::new();
     let hides = wanted.iter().any(|(_, class)| *class == FolderClass::Hidden);
     if hides && !mailbox.hides() {
-        let others = inventory.folders.iter().filter(|found| mailbox.pin(&found.name).is_none());
-        pins.extend(others.map(|found| pin(&found.name, mailbox.class_of(&found.name))));
+        pins.extend(unpinned_as_they_are(mailbox, inventory));
         notes.push(
             "the other folders are pinned as they were; new ones are hidden until they are pinned".into(),
         );
@@ -88,6 +87,12 @@ pub(super) fn repinned(
         }
     }
     Ok((pins, notes))
+}
+
+/// Pins for the folders that have none, of the class they have without one.
+pub(super) fn unpinned_as_they_are(mailbox: &Mailbox, inventory: &Inventory) -> Vec<store::Pin> {
+    let others = inventory.folders.iter().filter(|found| mailbox.pin(&found.name).is_none());
+    others.map(|found| pin(&found.name, mailbox.class_of(&found.name))).collect()
 }
 
 fn read(

@@ -2,8 +2,8 @@
 
 use super::names::{self, Reader};
 use super::record::record_grant;
-use super::{Actor, Answer, Failure, FailureKind, GrantRow, NewGrant, Services, now};
-use crate::policy::{Grant, Holder};
+use super::{Actor, Answer, Failure, FailureKind, GrantRow, NewGrant, Services, mailboxes, now};
+use crate::policy::{Grant, Holder, Narrowing, SendRight};
 use crate::store::{self, Snapshot};
 use crate::telemetry::GrantChange;
 use crate::types::{MailboxId, Timestamp, UserId};
@@ -17,28 +17,38 @@ pub(super) async fn add(services: &Services, actor: Actor, new: NewGrant) -> Res
     let holder = reader.take(names::holder(&snapshot, &new.holder));
     let mailbox = reader.take(names::mailbox(&snapshot, &new.mailbox));
     let role = reader.take(names::role(&snapshot, &new.role));
+    let narrowing = reader.take(names::narrowing(&new.only, &new.except));
     if new.until.is_some_and(|until| until <= now()) {
         reader.take::<()>(Err(Failure::data("the end of the grant lies in the past")));
     }
-    let (Some(holder), Some(mailbox), Some(role)) = (holder, mailbox, role) else {
+    let (Some(holder), Some(mailbox), Some(role), Some(narrowing)) = (holder, mailbox, role, narrowing)
+    else {
         return Err(reader.failure());
     };
     reader.finish()?;
     let name = names::of_holder(&snapshot, holder);
     let twin = snapshot.grants_on(mailbox.id).find(|grant| {
-        grant.holder == holder && grant.role == role && grant.until.is_none_or(|until| until > now())
+        (grant.holder, &grant.role, &grant.narrowing) == (holder, &role, &narrowing)
+            && grant.until.is_none_or(|until| until > now())
     });
     if let Some(twin) = twin {
         let state = state(twin, now());
         let message = format!("{name} holds {role} in {} already ({state}): remove it first", mailbox.short);
         return Err(Failure::new(FailureKind::Exists, message));
     }
+    let notes = match narrowing.is_none() {
+        true => Vec::new(),
+        false => mailboxes::make_known(services, actor, mailbox, &narrowing).await?,
+    };
+    let shown = narrowed(&narrowing);
     let grant = store::NewGrant {
         holder,
         mailbox: mailbox.id,
         role: role.clone(),
+        send: new.send,
         from: new.from,
         until: new.until,
+        narrowing,
         note: new.note,
         granted_by: actor.to_string(),
     };
@@ -46,7 +56,10 @@ pub(super) async fn add(services: &Services, actor: Actor, new: NewGrant) -> Res
     if let Some(grant) = services.store.snapshot().grant(id) {
         record_grant(services, actor, GrantChange::Added, grant).await?;
     }
-    Ok(Answer::done(format!("{name} is {role} in {}", mailbox.address)))
+    let send = new.send.map_or_else(String::new, |send| format!(", {}", sends(send)));
+    let mut sentences = vec![format!("{name} is {role} in {}{send}{shown}", mailbox.address)];
+    sentences.extend(notes);
+    Ok(Answer::Done(sentences))
 }
 
 pub(super) async fn remove(
@@ -74,7 +87,8 @@ pub(super) async fn remove(
     for grant in meant {
         services.store.remove_grant(grant.id).await?;
         record_grant(services, actor, GrantChange::Removed, grant).await?;
-        sentences.push(format!("{name} is no longer {} in {}", grant.role, mailbox.address));
+        let narrowed = narrowed(&grant.narrowing);
+        sentences.push(format!("{name} is no longer {} in {}{narrowed}", grant.role, mailbox.address));
     }
     let after = services.store.snapshot();
     sentences.extend(still_of(&after, holder, mailbox.id));
@@ -122,14 +136,29 @@ pub(super) fn still(snapshot: &Snapshot, user: UserId, mailbox: MailboxId) -> Ve
         let verb = if grant.is_live(now) && !user.disabled { "still has" } else { "still holds" };
         let state = if grant.is_live(now) { String::new() } else { format!(" ({})", state(grant, now)) };
         format!(
-            "{} {verb} {} in {} through {}{state}",
+            "{} {verb} {} in {}{} through {}{state}",
             user.login,
             grant.role,
             mailbox.short,
+            narrowed(&grant.narrowing),
             way(snapshot, grant)
         )
     };
     left.map(|grant| sentence(grant)).collect()
+}
+
+/// `, only Projects/*`, behind the mailbox that a sentence names.
+pub(super) fn narrowed(narrowing: &Narrowing) -> String {
+    if narrowing.is_none() { String::new() } else { format!(", {narrowing}") }
+}
+
+/// How somebody sends from the mailbox, in words.
+pub(super) fn sends(send: SendRight) -> &'static str {
+    match send {
+        SendRight::None => "and sends nothing",
+        SendRight::OnBehalf => "sending on its behalf",
+        SendRight::As => "sending as the mailbox",
+    }
 }
 
 /// Through what a grant reaches somebody.
@@ -177,8 +206,10 @@ pub(super) fn row(snapshot: &Snapshot, grant: &Grant) -> GrantRow {
         holder: names::of_holder(snapshot, grant.holder),
         mailbox: mailbox.map_or_else(|| grant.mailbox.to_string(), |mailbox| mailbox.short.to_string()),
         role: grant.role.to_string(),
+        send: grant.send,
         from: grant.from,
         until: grant.until,
+        folders: grant.narrowing.to_string(),
         state: state(grant, now()).into(),
         note: grant.note.clone(),
         granted_by: grant.granted_by.clone(),

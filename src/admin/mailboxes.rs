@@ -9,6 +9,7 @@ use super::{
     Actor, Answer, Failure, FailureKind, MailboxDetail, MailboxRow, NewMailbox, Services, Submission,
 };
 use super::{grants, hosts};
+use crate::policy::{FolderPattern, Narrowing};
 use crate::store::{self, AddressHolder, Mailbox, Purpose, Snapshot};
 use crate::types::{Account, Address, Endpoint, Secret, Security, ShortName, Trust, UserId};
 
@@ -192,6 +193,34 @@ pub(super) async fn folders(
     Ok(Answer::Folders(table))
 }
 
+/// Pins the folders that there are now, each as it counts now: a narrowed grant reaches no
+/// folder that the mailbox does not know. Says which patterns match none of them.
+pub(super) async fn make_known(
+    services: &Services,
+    actor: Actor,
+    mailbox: &Mailbox,
+    narrowing: &Narrowing,
+) -> Result<Vec<String>, Failure> {
+    let found = services.hosts.folders(&login(services, mailbox)?).await?;
+    let pins = folders::unpinned_as_they_are(mailbox, &found);
+    if !pins.is_empty() {
+        let add = move |mailbox: &mut Mailbox| {
+            for pin in pins {
+                if mailbox.pin(&pin.folder).is_none() {
+                    mailbox.pins.push(pin);
+                }
+            }
+        };
+        services.store.update_mailbox(mailbox.id, add).await?;
+        record(services, actor, "mailbox folders", &[&mailbox.id]).await?;
+    }
+    let none = |pattern: &&FolderPattern| {
+        !found.folders.iter().any(|found| pattern.covers(&found.name, mailbox.separator))
+    };
+    let unmatched = narrowing.only.iter().chain(&narrowing.except).filter(none);
+    Ok(unmatched.map(|pattern| format!("{pattern} matches no folder that is there now")).collect())
+}
+
 fn login(services: &Services, mailbox: &Mailbox) -> Result<super::Login, Failure> {
     Ok(super::Login {
         endpoint: mailbox.imap.clone(),
@@ -205,7 +234,7 @@ fn owner(snapshot: &Snapshot, mailbox: &Mailbox) -> Option<String> {
 }
 
 /// `imap.example.org:993, TLS, as support@example.org`.
-fn host_line(endpoint: &Endpoint, account: Option<&Account>) -> String {
+pub(super) fn host_line(endpoint: &Endpoint, account: Option<&Account>) -> String {
     let security = match endpoint.security {
         Security::Implicit => "TLS",
         Security::StartTls => "STARTTLS",

@@ -11,6 +11,7 @@ mod grants;
 mod hosts;
 mod mailboxes;
 mod names;
+mod own;
 mod people;
 mod record;
 mod request;
@@ -26,7 +27,9 @@ pub use answer::{
 };
 pub use control::{AskError, ask, serve};
 pub use hosts::Hosts;
-pub use request::{Login, NewGrant, NewMailbox, NewUser, Pin, Request, Setting, Submission};
+pub use request::{
+    Login, NewGrant, NewMailbox, NewUser, OwnAccount, OwnHost, OwnLogin, Pin, Request, Setting, Submission,
+};
 
 use crate::auth::HashSettings;
 use crate::store::Store;
@@ -79,6 +82,7 @@ async fn dispatch(services: &Services, actor: Actor, request: Request) -> Result
         }
         Request::UserDisable { login } => people::set_disabled(services, actor, &login, true).await,
         Request::UserEnable { login } => people::set_disabled(services, actor, &login, false).await,
+        Request::UserHost { login, host } => own::set(services, actor, &login, host.map(|host| *host)).await,
         Request::UserList => Ok(people::list_users(services)),
         Request::UserRemove { login } => people::remove_user(services, actor, &login).await,
         Request::GroupAdd { name } => people::add_group(services, actor, &name).await,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Failure;
-use crate::policy::{Holder, RoleName};
+use super::{Failure, FailureKind};
+use crate::policy::{FolderPattern, Holder, Narrowing, RoleName};
 use crate::store::{Group, LookupError, Mailbox, Snapshot, User};
 use crate::types::{Address, LoginName, ShortName};
 
@@ -45,6 +45,26 @@ pub(super) fn role(snapshot: &Snapshot, name: &str) -> Result<RoleName, Failure>
     let role =
         role.ok_or_else(|| Failure::data(format!("there is no role {name:?}; there are {}", known())))?;
     Ok(role.name.clone())
+}
+
+/// The folders that a grant is for, as patterns.
+pub(super) fn narrowing(only: &[String], except: &[String]) -> Result<Narrowing, Failure> {
+    let mut messages = Vec::new();
+    let mut read = |texts: &[String]| {
+        let mut patterns = Vec::new();
+        for text in texts {
+            match FolderPattern::parse(text) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(why) => messages.push(format!("{text:?} cannot stand for folders: {why}")),
+            }
+        }
+        patterns
+    };
+    let narrowing = Narrowing { only: read(only), except: read(except) };
+    if only.len() + except.len() > Narrowing::MAX {
+        messages.push(format!("a grant has at most {} patterns", Narrowing::MAX));
+    }
+    if messages.is_empty() { Ok(narrowing) } else { Err(Failure { kind: FailureKind::Data, messages }) }
 }
 
 /// A grant's holder as admins write it.
@@ -92,7 +112,7 @@ impl Reader {
 
     /// What is wrong, for a caller that knows something is.
     pub(super) fn failure(self) -> Failure {
-        Failure { kind: super::FailureKind::Data, messages: self.wrong }
+        Failure { kind: FailureKind::Data, messages: self.wrong }
     }
 
     fn wrong(&mut self, text: &str, error: &dyn std::fmt::Display) {

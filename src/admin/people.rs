@@ -1,6 +1,7 @@
 //! Users and groups.
 
 use super::names::{self, Reader};
+use super::own;
 use super::record::record;
 use super::{Actor, Answer, Failure, GroupRow, NewUser, Services, UserRow};
 use crate::auth;
@@ -71,6 +72,7 @@ pub(super) fn list_users(services: &Services) -> Answer {
         display: user.display.clone(),
         addresses: user.addresses.iter().map(ToString::to_string).collect(),
         groups: snapshot.groups_of(user.id).map(|group| group.name.to_string()).collect(),
+        host: snapshot.personal(user.id).map(own::line),
         disabled: user.disabled,
     });
     let mut rows: Vec<UserRow> = rows.collect();
@@ -172,7 +174,7 @@ fn members(services: &Services, group: &str, logins: &[String]) -> Result<Member
     Ok(Members { id: group.id, name: group.name.to_string(), users })
 }
 
-fn find(services: &Services, login: &str) -> Result<(UserId, String), Failure> {
+pub(super) fn find(services: &Services, login: &str) -> Result<(UserId, String), Failure> {
     let snapshot = services.store.snapshot();
     let user = names::user(&snapshot, login)?;
     Ok((user.id, user.login.to_string()))

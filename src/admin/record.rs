@@ -30,6 +30,7 @@ pub(super) async fn record_grant(
         holder: grant.holder,
         mailbox: grant.mailbox,
         role: grant.role.clone(),
+        narrowing: grant.narrowing.clone(),
         from: grant.from,
         until: grant.until,
     };

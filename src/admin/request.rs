@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::FolderClass;
+use crate::policy::{FolderClass, SendRight};
 use crate::types::{Account, Endpoint, Secret, Timestamp};
 
 /// One request. Names are as the admin wrote them; `perform` checks and resolves them.
@@ -21,6 +21,11 @@ pub enum Request {
     },
     UserEnable {
         login: String,
+    },
+    /// Where the person's own mail is; without a host, nowhere.
+    UserHost {
+        login: String,
+        host: Option<Box<OwnAccount>>,
     },
     UserList,
     UserRemove {
@@ -98,6 +103,7 @@ impl Request {
             | Self::UserPassword { .. }
             | Self::UserDisable { .. }
             | Self::UserEnable { .. }
+            | Self::UserHost { .. }
             | Self::UserRemove { .. }
             | Self::GroupAdd { .. }
             | Self::GroupJoin { .. }
@@ -129,6 +135,7 @@ impl Request {
             Self::UserPassword { .. } => "user passwd",
             Self::UserDisable { .. } => "user disable",
             Self::UserEnable { .. } => "user enable",
+            Self::UserHost { .. } => "user host",
             Self::UserList => "user list",
             Self::UserRemove { .. } => "user remove",
             Self::GroupAdd { .. } => "group add",
@@ -163,6 +170,35 @@ pub struct NewUser {
     pub display: String,
     #[serde(with = "secret_text")]
     pub password: Secret,
+}
+
+/// A person's own account upstream.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnAccount {
+    pub imap: OwnHost,
+    pub submission: Option<OwnHost>,
+    pub max_connections: u16,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnHost {
+    pub endpoint: Endpoint,
+    pub login: OwnLogin,
+}
+
+/// See [`crate::store::OwnLogin`]; with the password that is to be stored.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OwnLogin {
+    PassThrough(Account),
+    Stored {
+        account: Account,
+        #[serde(with = "secret_text")]
+        password: Secret,
+    },
+    Relay,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -222,8 +258,16 @@ pub struct NewGrant {
     pub holder: String,
     pub mailbox: String,
     pub role: String,
+    /// How the holder may send, where it is not as the role says.
+    #[serde(default)]
+    pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// Patterns of the folders it is for, and of those it is not; neither: the whole mailbox.
+    #[serde(default)]
+    pub only: Vec<String>,
+    #[serde(default)]
+    pub except: Vec<String>,
     pub note: String,
 }
 

@@ -49,7 +49,7 @@ pub(super) enum Verb {
         /// A folder's name; without it, every class of folder is shown
         folder: Option<String>,
         /// One of: open, read, mark-read, flag, mark-deleted, expunge, store, copy-here,
-        /// move-to-trash, create-below, delete-folder, rename-folder, send; without it, all of them
+        /// file (move to the archive), move-to-trash, create-below, delete-folder, rename-folder, send; without it, all of them
         action: Option<String>,
     },
     /// Print the whole store as JSON lines; credentials stay sealed, passwords hashed
@@ -91,10 +91,56 @@ pub(super) enum User {
     Disable { login: String },
     /// Let a disabled person in again
     Enable { login: String },
+    /// Say where a person's own mail is: they see it beside what is shared with them
+    Host(Box<UserHost>),
     /// List everybody
     List,
     /// Remove a person, with their grants
     Remove { login: String },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UserHost {
+    pub login: String,
+    /// They have no mail of their own here
+    #[arg(long, conflicts_with = "imap", required_unless_present = "imap")]
+    pub none: bool,
+    /// The mail host [default port: 993, or 143 without implicit TLS]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub imap: Option<String>,
+    #[arg(long, value_enum, default_value = "implicit", value_name = "HOW")]
+    pub imap_security: SecurityArg,
+    /// As whom to log in there; a master user is written as the host wants it [default: LOGIN]
+    #[arg(long, value_name = "NAME")]
+    pub imap_user: Option<String>,
+    /// Whose account to open, where `--imap-user` is a master user by SASL PLAIN
+    #[arg(long, value_name = "NAME")]
+    pub authzid: Option<String>,
+    /// Log in there with the password that they log in with here; nothing is stored
+    #[arg(long, conflicts_with = "none")]
+    pub pass_through: bool,
+    /// Trust the certificates in this file instead of the system's, for both hosts
+    #[arg(long, value_name = "FILE", conflicts_with = "spki")]
+    pub ca_file: Option<PathBuf>,
+    /// Trust exactly this key for both hosts: SHA-256 of the SubjectPublicKeyInfo, 64 hex digits
+    #[arg(long, value_name = "HEX")]
+    pub spki: Option<String>,
+    /// The submission host for their own mail [default port: 465, or 587 without implicit TLS]
+    #[arg(long, value_name = "HOST[:PORT]", requires = "imap")]
+    pub smtp: Option<String>,
+    #[arg(long, value_enum, default_value = "implicit", value_name = "HOW", requires = "smtp")]
+    pub smtp_security: SecurityArg,
+    /// As whom to log in there [default: as for IMAP]
+    #[arg(long, value_name = "NAME", requires = "smtp")]
+    pub smtp_user: Option<String>,
+    /// The submission host is a relay that wants no login
+    #[arg(long, requires = "smtp", conflicts_with = "smtp_user")]
+    pub smtp_no_auth: bool,
+    /// How many IMAP connections the host allows this account at once
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub max_connections: u16,
+    #[command(flatten)]
+    pub password: PasswordSource,
 }
 
 #[derive(Debug, Subcommand)]
@@ -221,12 +267,22 @@ pub(super) enum Grant {
         mailbox: String,
         /// reader, responder or manager
         role: String,
+        /// How they may send, where it is not as the role says: none, on-behalf or as
+        #[arg(long, value_name = "HOW")]
+        send: Option<String>,
         /// From when: 2026-12-31 (local midnight), RFC 3339, or +30d
         #[arg(long, value_name = "TIME")]
         from: Option<String>,
         /// Until when (not including it): 2026-12-31 (local midnight), RFC 3339, or +30d
         #[arg(long, value_name = "TIME")]
         until: Option<String>,
+        /// Only these folders, with those below: 'Projects/*'; repeat for more. INBOX is the
+        /// inbox alone
+        #[arg(long, value_name = "PATTERN")]
+        only: Vec<String>,
+        /// Not these folders, with those below: HR; repeat for more
+        #[arg(long, value_name = "PATTERN")]
+        except: Vec<String>,
         /// Why, for those who review grants
         #[arg(long, value_name = "TEXT", default_value = "")]
         note: String,

@@ -1,8 +1,10 @@
 //! `HOST[:PORT]` and what goes with it.
 
-use super::args::{MailboxAdd, PasswordSource, SecurityArg};
+use std::path::PathBuf;
+
+use super::args::{MailboxAdd, PasswordSource, SecurityArg, UserHost};
 use super::exit::Fault;
-use crate::admin::{Login, NewMailbox, Submission};
+use crate::admin::{Login, NewMailbox, OwnAccount, OwnHost, OwnLogin, Submission};
 use crate::types::{Account, Endpoint, Security, Trust};
 
 impl From<SecurityArg> for Security {
@@ -28,7 +30,7 @@ const SUBMISSION: Ports = Ports { implicit: 465, other: 587 };
 impl MailboxAdd {
     /// The request, with its passwords asked for.
     pub(super) fn into_request(self) -> Result<NewMailbox, Fault> {
-        let trust = self.trust()?;
+        let trust = trust(self.ca_file.as_ref(), self.spki.as_ref())?;
         let endpoint = endpoint(&self.imap, self.imap_security, &IMAP, trust.clone())?;
         let smtp = match &self.smtp {
             Some(text) => Some(endpoint_of_submission(text, self.smtp_security, trust)?),
@@ -52,16 +54,52 @@ impl MailboxAdd {
             max_connections: self.max_connections,
         })
     }
+}
 
-    fn trust(&self) -> Result<Trust, Fault> {
-        if let Some(file) = &self.ca_file {
-            let file = std::path::absolute(file);
-            return Ok(Trust::CaFile(file.map_err(|error| Fault::usage(format!("--ca-file: {error}")))?));
-        }
-        match &self.spki {
-            Some(hex) => spki(hex).map(Trust::Spki),
-            None => Ok(Trust::System),
-        }
+impl UserHost {
+    /// The person's own account, with its passwords asked for; `None`: there is none.
+    pub(super) fn into_account(self) -> Result<Option<OwnAccount>, Fault> {
+        let Some(imap) = &self.imap else { return Ok(None) };
+        let trust = trust(self.ca_file.as_ref(), self.spki.as_ref())?;
+        let imap = endpoint(imap, self.imap_security, &IMAP, trust.clone())?;
+        let authcid = self.imap_user.unwrap_or(self.login);
+        let account = Account { authcid, authzid: self.authzid };
+        let own = |endpoint: &Endpoint, account: Account| -> Result<OwnLogin, Fault> {
+            if self.pass_through {
+                return Ok(OwnLogin::PassThrough(account));
+            }
+            let password = self.password.read(&format!("{} at {}", account.authcid, endpoint.host))?;
+            Ok(OwnLogin::Stored { account, password })
+        };
+        let login = own(&imap, account.clone())?;
+        let submission = match &self.smtp {
+            None => None,
+            Some(text) => {
+                let endpoint = endpoint_of_submission(text, self.smtp_security, trust)?;
+                let login = match (self.smtp_user, &login) {
+                    (_, _) if self.smtp_no_auth => OwnLogin::Relay,
+                    (None, OwnLogin::Stored { account, password }) => {
+                        OwnLogin::Stored { account: account.clone(), password: password.clone() }
+                    }
+                    (None, OwnLogin::PassThrough(_) | OwnLogin::Relay) => own(&endpoint, account)?,
+                    (Some(authcid), _) => own(&endpoint, Account { authcid, authzid: None })?,
+                };
+                Some(OwnHost { endpoint, login })
+            }
+        };
+        let imap = OwnHost { endpoint: imap, login };
+        Ok(Some(OwnAccount { imap, submission, max_connections: self.max_connections }))
+    }
+}
+
+fn trust(ca_file: Option<&PathBuf>, pin: Option<&String>) -> Result<Trust, Fault> {
+    if let Some(file) = ca_file {
+        let file = std::path::absolute(file);
+        return Ok(Trust::CaFile(file.map_err(|error| Fault::usage(format!("--ca-file: {error}")))?));
+    }
+    match pin {
+        Some(hex) => spki(hex).map(Trust::Spki),
+        None => Ok(Trust::System),
     }
 }
 

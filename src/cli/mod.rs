@@ -26,7 +26,7 @@ pub use exit::Exit;
 use crate::admin::{Answer, NewGrant, NewUser, Pin, Request, Setting};
 use crate::config::Config;
 use crate::daemon;
-use crate::policy::FolderClass;
+use crate::policy::{FolderClass, SendRight};
 use crate::types::Timestamp;
 use args::{Cli, Grant, Group, Mailbox, User, Verb};
 use exit::Fault;
@@ -123,6 +123,10 @@ fn user(verb: User) -> Result<Request, Fault> {
         }
         User::Disable { login } => Request::UserDisable { login },
         User::Enable { login } => Request::UserEnable { login },
+        User::Host(host) => {
+            let login = host.login.clone();
+            Request::UserHost { login, host: host.into_account()?.map(Box::new) }
+        }
         User::List => Request::UserList,
         User::Remove { login } => Request::UserRemove { login },
     })
@@ -176,17 +180,24 @@ fn pin(text: &str) -> Result<Pin, Fault> {
 
 fn grant(verb: Grant) -> Result<Request, Fault> {
     Ok(match verb {
-        Grant::Add { holder, mailbox, role, from, until, note } => {
+        Grant::Add { holder, mailbox, role, send, from, until, only, except, note } => {
             let now = Zoned::now();
             let read = |text: Option<String>| -> Result<Option<Timestamp>, Fault> {
                 text.map(|text| time::parse(&text, &now)).transpose().map_err(Fault::usage)
             };
             let (from, until) = (read(from)?, read(until)?);
-            Request::GrantAdd(NewGrant { holder, mailbox, role, from, until, note })
+            let send = send.map(|text| how(&text)).transpose()?;
+            Request::GrantAdd(NewGrant { holder, mailbox, role, send, from, until, only, except, note })
         }
         Grant::Remove { holder, mailbox, role } => Request::GrantRemove { holder, mailbox, role },
         Grant::List { mailbox, user } => Request::GrantList { mailbox, user },
     })
+}
+
+fn how(text: &str) -> Result<SendRight, Fault> {
+    let known = || SendRight::ALL.map(SendRight::as_str).join(", ");
+    SendRight::parse(text)
+        .ok_or_else(|| Fault::usage(format!("{text:?} is no way to send; there are {}", known())))
 }
 
 /// Largest file for `apply` in octets; the control socket takes no more.

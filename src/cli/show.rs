@@ -39,10 +39,11 @@ fn users(rows: &[UserRow]) -> String {
             user.display.clone(),
             user.addresses.join(" "),
             user.groups.join(" "),
+            user.host.clone().unwrap_or_default(),
         ]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    render(&["LOGIN", "STATE", "NAME", "ADDRESSES", "GROUPS"], &rows)
+    render(&["LOGIN", "STATE", "NAME", "ADDRESSES", "GROUPS", "OWN MAIL"], &rows)
 }
 
 fn groups(rows: &[GroupRow]) -> String {
@@ -107,7 +108,11 @@ fn grants(rows: &[GrantRow]) -> String {
         vec![
             grant.holder.clone(),
             grant.mailbox.clone(),
-            grant.role.clone(),
+            match grant.send {
+                Some(send) => format!("{}, send {}", grant.role, send.as_str()),
+                None => grant.role.clone(),
+            },
+            or_dash(Some(grant.folders.as_str())),
             grant.state.clone(),
             when(grant.from),
             when(grant.until),
@@ -116,7 +121,7 @@ fn grants(rows: &[GrantRow]) -> String {
         ]
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    render(&["HOLDER", "MAILBOX", "ROLE", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
+    render(&["HOLDER", "MAILBOX", "ROLE", "FOLDERS", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
 }
 
 fn explanation(explained: &Explained) -> String {

@@ -95,6 +95,7 @@ impl Parts {
             connector: self.connector.clone(),
             journal: self.journal.clone(),
             counters: Arc::clone(&self.counters),
+            parents: Arc::new(smtp::Unknown),
             gate: Arc::clone(&self.gate),
         };
         self.door("smtp", Service::Submission(Arc::new(services)))

@@ -1,29 +1,33 @@
 //! From a client command to an act of policy, without a wildcard arm.
 
-use super::command::{Append, Command, FolderArg};
-use crate::policy::{Action, FolderClass, Means, Place};
+use super::command::{Append, Command, FolderArg, Sort, SortBy, SortKey};
+use crate::policy::{Action, Means, Place, Site};
 use crate::types::{Flag, Flags, FolderName};
 
 /// What the session knows when a command leaves the queue.
 pub trait Scene {
     /// The selected folder, if there is one.
     fn selected(&self) -> Option<Selected<'_>>;
-    /// The class of a folder that exists and that the user sees; hidden and absent are both `None`.
-    fn class_of(&self, folder: &FolderName) -> Option<FolderClass>;
-    /// The class of the nearest existing folder above; `None` is the top of the hierarchy.
-    fn class_above(&self, folder: &FolderName) -> Option<FolderClass>;
+    /// A folder that exists and that the user sees; hidden and absent are both `None`.
+    fn place_of(&self, folder: &FolderName) -> Option<Place>;
+    /// Where a new folder of this name would be.
+    fn site_of(&self, folder: &FolderName) -> Site;
     /// The same among the folders that the user sees.
-    fn visible_class_above(&self, folder: &FolderName) -> Option<FolderClass>;
-    /// The classes of all folders below, hidden ones too.
-    fn classes_below(&self, folder: &FolderName) -> Vec<FolderClass>;
+    fn visible_site_of(&self, folder: &FolderName) -> Site;
+    /// All folders below, hidden ones too.
+    fn places_below(&self, folder: &FolderName) -> Vec<Place>;
+    /// Whether a folder below is hidden from the user.
+    fn hides_below(&self, folder: &FolderName) -> bool;
     /// Upstream has UIDPLUS (RFC 4315).
     fn uidplus(&self) -> bool;
+    /// Upstream announced this capability.
+    fn has(&self, capability: &str) -> bool;
     /// Upstream has MOVE (RFC 6851).
     fn has_move(&self) -> bool;
 }
 
 /// The selected folder as an act needs it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Selected<'a> {
     pub place: Place,
     /// The keywords that its FLAGS response named.
@@ -42,8 +46,8 @@ pub enum Ask {
     /// The folder is hidden, absent or not canonically named: one answer for the three.
     NotFound,
     /// A target of COPY, MOVE or APPEND that is hidden or absent: the same, with TRYCREATE
-    /// if the user may create folders below `parent` (RFC 3501 §6.3.11).
-    NoTarget { parent: Option<FolderClass> },
+    /// if the user may create a folder at `site` (RFC 3501 §6.3.11).
+    NoTarget { site: Site },
     /// The command belongs to another state (RFC 3501 §3).
     WrongState,
     /// Upstream lacks what the command needs, and it was not advertised.
@@ -69,12 +73,17 @@ pub fn ask(command: &Command, scene: &dyn Scene) -> Ask {
             Some(at) => Ask::Act(Action::Poll(at.place)),
             None => Ask::Answer,
         },
-        Command::Select(open) => {
-            on(scene, &open.folder, |class| Action::Open(Place { class, read_only: false }))
-        }
-        Command::Examine(open) => {
-            on(scene, &open.folder, |class| Action::Open(Place { class, read_only: true }))
-        }
+        Command::Select(open) => on(scene, &open.folder, Action::Open),
+        Command::Examine(open) => on(scene, &open.folder, |place| Action::Open(place.examined())),
+        // The usage is the whole mailbox's: whoever reads its INBOX may know it.
+        Command::GetQuota { .. } => match scene.has("QUOTA") {
+            true => on(scene, &Ok(FolderName::inbox()), Action::Status),
+            false => Ask::Unsupported,
+        },
+        Command::GetQuotaRoot(folder) => match scene.has("QUOTA") {
+            true => on(scene, folder, Action::Status),
+            false => Ask::Unsupported,
+        },
         Command::Status { folder, .. } => on(scene, folder, Action::Status),
         Command::Create { folder, .. } => create(scene, folder),
         Command::Delete(folder) => delete(scene, folder),
@@ -82,13 +91,15 @@ pub fn ask(command: &Command, scene: &dyn Scene) -> Ask {
         Command::GetAcl(folder) | Command::SetAcl(folder) | Command::DeleteAcl(folder) => {
             on(scene, folder, |_| Action::Administer)
         }
-        Command::Append(append) => insert(scene, &append.folder, |class| appending(append, class)),
+        Command::Append(append) => insert(scene, &append.folder, |place| appending(append, place)),
         Command::Check
         | Command::Close
         | Command::Unselect
         | Command::Expunge
         | Command::UidExpunge(_)
         | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
         | Command::Fetch { .. }
         | Command::Store { .. }
         | Command::Copy { .. }
@@ -110,6 +121,9 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         Command::UidExpunge(_) if !uidplus => Ask::Unsupported,
         Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
         Command::Search { .. } => Ask::Act(Action::Search(place)),
+        Command::Sort { sort, .. } if !sortable(scene, sort) => Ask::Unsupported,
+        Command::Thread { thread, .. } if !scene.has(thread.by.capability()) => Ask::Unsupported,
+        Command::Sort { .. } | Command::Thread { .. } => Ask::Act(Action::Search(place)),
         Command::Fetch { fetch, .. } => Ask::Act(Action::Fetch { place, marks_seen: fetch.marks_seen() }),
         Command::Store { store, .. } => Ask::Act(Action::Store {
             place,
@@ -147,7 +161,9 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         | Command::ListRights { .. }
         | Command::GetAcl(_)
         | Command::SetAcl(_)
-        | Command::DeleteAcl(_) => Ask::WrongState,
+        | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_) => Ask::WrongState,
     }
 }
 
@@ -155,6 +171,12 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
 fn unkept(kept: Option<&Flags>, flags: &Flags) -> Flags {
     let is_kept = |flag: &Flag| kept.is_none_or(|kept| kept.contains(flag));
     flags.filter(|flag| matches!(flag, Flag::Keyword(_)) && !is_kept(flag))
+}
+
+/// Whether upstream has every key; the display keys are an extension of their own.
+fn sortable(scene: &dyn Scene, sort: &Sort) -> bool {
+    let display = |key: &SortKey| matches!(key.by, SortBy::DisplayFrom | SortBy::DisplayTo);
+    scene.has("SORT") && (scene.has("SORT=DISPLAY") || !sort.keys.iter().any(display))
 }
 
 fn means(scene: &dyn Scene) -> Means {
@@ -165,38 +187,38 @@ fn means(scene: &dyn Scene) -> Means {
     }
 }
 
-fn appending(append: &Append, class: FolderClass) -> Action {
-    Action::Append { class, flags: append.flags.clone() }
+fn appending(append: &Append, place: Place) -> Action {
+    Action::Append { place, flags: append.flags.clone() }
 }
 
-fn on(scene: &dyn Scene, folder: &FolderArg, act: impl Fn(FolderClass) -> Action) -> Ask {
-    let class = folder.as_ref().ok().and_then(|folder| scene.class_of(folder));
-    class.map_or(Ask::NotFound, |class| Ask::Act(act(class)))
+fn on(scene: &dyn Scene, folder: &FolderArg, act: impl FnOnce(Place) -> Action) -> Ask {
+    let place = folder.as_ref().ok().and_then(|folder| scene.place_of(folder));
+    place.map_or(Ask::NotFound, |place| Ask::Act(act(place)))
 }
 
-fn insert(scene: &dyn Scene, folder: &FolderArg, act: impl Fn(FolderClass) -> Action) -> Ask {
+fn insert(scene: &dyn Scene, folder: &FolderArg, act: impl FnOnce(Place) -> Action) -> Ask {
     let Ok(folder) = folder else { return Ask::NotFound };
-    match scene.class_of(folder) {
-        Some(class) => Ask::Act(act(class)),
-        None => Ask::NoTarget { parent: scene.visible_class_above(folder) },
+    match scene.place_of(folder) {
+        Some(place) => Ask::Act(act(place)),
+        None => Ask::NoTarget { site: scene.visible_site_of(folder) },
     }
 }
 
-/// CREATE asks for the parent alone: what lies at the name itself, hidden or not, is found
+/// CREATE asks for the level above alone: what lies at the name itself, hidden or not, is found
 /// out afterwards, by those who may create there (invariant 11's one exception).
 fn create(scene: &dyn Scene, folder: &FolderArg) -> Ask {
     let Ok(folder) = folder else { return Ask::NotFound };
-    Ask::Act(Action::Create { parent: scene.class_above(folder) })
+    Ask::Act(Action::Create(scene.site_of(folder)))
 }
 
 fn delete(scene: &dyn Scene, folder: &FolderArg) -> Ask {
     let Ok(name) = folder else { return Ask::NotFound };
-    let hides_below = scene.classes_below(name).contains(&FolderClass::Hidden);
-    on(scene, folder, |class| Action::Delete { class, hides_below })
+    let hides_below = scene.hides_below(name);
+    on(scene, folder, |place| Action::Delete { place, hides_below })
 }
 
 fn rename(scene: &dyn Scene, from: &FolderArg, to: &FolderArg) -> Ask {
     let (Ok(name), Ok(target)) = (from, to) else { return Ask::NotFound };
-    let (below, parent) = (scene.classes_below(name), scene.class_above(target));
-    on(scene, from, |class| Action::Rename { class, below: below.clone(), parent })
+    let (below, to) = (scene.places_below(name), scene.site_of(target));
+    on(scene, from, |place| Action::Rename { place, below, to })
 }

@@ -17,13 +17,18 @@ enum Ours {
     Replaced(&'static str, &'static str),
 }
 
-const OURS: [Ours; 19] = [
+const OURS: [Ours; 25] = [
     Ours::Always("IMAP4rev1"),
     Ours::Always("SASL-IR"),
     Ours::Always("LITERAL-"),
     Ours::Always("ID"),
     Ours::Always("ENABLE"),
     Ours::Always("IDLE"),
+    Ours::Shared("SORT"),
+    Ours::Shared("SORT=DISPLAY"),
+    Ours::Shared("THREAD=REFERENCES"),
+    Ours::Shared("THREAD=REFS"),
+    Ours::Shared("THREAD=ORDEREDSUBJECT"),
     Ours::Always("UNSELECT"),
     Ours::Always("CHILDREN"),
     Ours::Always("NAMESPACE"),
@@ -32,6 +37,7 @@ const OURS: [Ours; 19] = [
     Ours::Shared("CONDSTORE"),
     Ours::Always("ESEARCH"),
     Ours::Shared("WITHIN"),
+    Ours::Shared("QUOTA"),
     Ours::Always("LIST-STATUS"),
     Ours::Replaced("MOVE", "UIDPLUS"),
     Ours::Shared("STATUS=SIZE"),
@@ -116,7 +122,7 @@ mod tests {
     fn only_what_we_police_and_upstream_has() {
         assert_eq!(
             parse(DOVECOT).for_client(50),
-            "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
+            "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
              CONDSTORE ESEARCH WITHIN LIST-STATUS MOVE STATUS=SIZE SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=50"
         );
         assert_eq!(

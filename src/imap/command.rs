@@ -97,6 +97,11 @@ pub enum Command {
     GetAcl(FolderArg),
     SetAcl(FolderArg),
     DeleteAcl(FolderArg),
+    /// RFC 9208; a root's name as a client wrote it.
+    GetQuota {
+        root: Vec<u8>,
+    },
+    GetQuotaRoot(FolderArg),
 
     // Selected, §6.4.
     Check,
@@ -107,6 +112,15 @@ pub enum Command {
     Search {
         uid: bool,
         search: Search,
+    },
+    /// RFC 5256.
+    Sort {
+        uid: bool,
+        sort: Sort,
+    },
+    Thread {
+        uid: bool,
+        thread: Thread,
     },
     Fetch {
         uid: bool,
@@ -302,6 +316,63 @@ pub struct SearchReturn {
     pub max: bool,
     pub all: bool,
     pub count: bool,
+}
+
+/// SORT (RFC 5256 §3).
+#[derive(Debug)]
+pub struct Sort {
+    /// Never empty.
+    pub keys: Vec<SortKey>,
+    /// Without RETURN; the charset is always given.
+    pub search: Search,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SortKey {
+    pub reverse: bool,
+    pub by: SortBy,
+}
+
+/// What SORT sorts by; the display keys are those of RFC 5957.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SortBy {
+    Arrival,
+    Cc,
+    Date,
+    DisplayFrom,
+    DisplayTo,
+    From,
+    Size,
+    Subject,
+    To,
+}
+
+/// THREAD (RFC 5256 §4).
+#[derive(Debug)]
+pub struct Thread {
+    pub by: Threading,
+    /// Without RETURN; the charset is always given.
+    pub search: Search,
+}
+
+/// How messages are put into threads (RFC 5256 §4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Threading {
+    OrderedSubject,
+    References,
+    /// Dovecot's, by references alone.
+    Refs,
+}
+
+impl Threading {
+    /// The capability that announces it.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Self::OrderedSubject => "THREAD=ORDEREDSUBJECT",
+            Self::References => "THREAD=REFERENCES",
+            Self::Refs => "THREAD=REFS",
+        }
+    }
 }
 
 /// Search keys; strings are octets without NUL, CR and LF.

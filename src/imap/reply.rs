@@ -3,6 +3,7 @@
 //! Every sentence passes [`sentence`]: no upstream or user text can end a line here.
 
 use crate::imap::command::{SearchReturn, Tag};
+use crate::imap::response::Quota;
 use crate::policy::Rights;
 use crate::types::{Separator, UidSet};
 
@@ -190,6 +191,26 @@ pub fn list_rights(out: &mut Vec<u8>, wire: &[u8], identifier: &[u8], rights: Ri
     }
     out.extend_from_slice(letters.as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+/// `* QUOTAROOT`: the folder's one root, or none (RFC 9208 §4.2.2).
+pub fn quota_root(out: &mut Vec<u8>, wire: &[u8], root: Option<&str>) {
+    out.extend_from_slice(b"* QUOTAROOT ");
+    astring(out, wire);
+    if let Some(root) = root {
+        out.push(b' ');
+        astring(out, root.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `* QUOTA`: how much of each resource is used (RFC 9208 §4.2.1).
+pub fn quota(out: &mut Vec<u8>, root: &str, quotas: &[Quota]) {
+    out.extend_from_slice(b"* QUOTA ");
+    astring(out, root.as_bytes());
+    let told = |quota: &Quota| format!("{} {} {}", quota.resource.as_str(), quota.used, quota.limit);
+    let told: Vec<String> = quotas.iter().map(told).collect();
+    out.extend_from_slice(format!(" ({})\r\n", told.join(" ")).as_bytes());
 }
 
 /// `* NAMESPACE (("" "/")) NIL NIL` (RFC 2342): one personal name space.

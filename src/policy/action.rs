@@ -1,18 +1,45 @@
 //! What a session asks for, whatever the protocol.
 
 use super::FolderClass;
-use crate::types::Flags;
+use crate::types::{Flags, FolderName};
 
-/// A folder as policy sees it: its class, and whether the client opened it read-only.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A folder as policy sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Place {
     pub class: FolderClass,
+    /// Its name, if the mailbox knows it: pinned, or INBOX. A narrowed grant reaches no
+    /// folder that turned up unasked.
+    pub known: Option<FolderName>,
+    /// The client opened it with EXAMINE.
     pub read_only: bool,
 }
 
 impl Place {
+    /// A folder of this class whose name does not matter.
     pub fn of(class: FolderClass) -> Self {
-        Self { class, read_only: false }
+        Self { class, known: None, read_only: false }
+    }
+
+    /// The same, opened read-only.
+    #[must_use]
+    pub fn examined(self) -> Self {
+        Self { read_only: true, ..self }
+    }
+}
+
+/// Where a folder is to be made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Site {
+    /// The nearest existing level above; `None` is the top.
+    pub parent: Option<Place>,
+    /// What it is to be called; `None`: by a name that no narrowed grant reaches.
+    pub name: Option<FolderName>,
+}
+
+impl Site {
+    /// Below a folder of this class, or at the top; by a name that does not matter.
+    pub fn below(parent: Option<FolderClass>) -> Self {
+        Self { parent: parent.map(Place::of), name: None }
     }
 }
 
@@ -22,6 +49,19 @@ pub enum StoreMode {
     Add,
     Remove,
     Replace,
+}
+
+/// Whether a submission answers one of the mailbox's messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answering {
+    /// Its header has not come yet: sender and recipients may be given, and no more.
+    Unread,
+    /// It answers a message of the mailbox that the user may read.
+    Known,
+    /// It answers nothing that is known, or nobody looked.
+    New,
+    /// It could not be found out.
+    Unsure,
 }
 
 /// What the host has for moving messages.
@@ -43,7 +83,7 @@ pub enum Means {
 pub enum Action {
     /// SELECT, EXAMINE.
     Open(Place),
-    Status(FolderClass),
+    Status(Place),
     /// NOOP, CHECK, IDLE on the selected folder.
     Poll(Place),
     Fetch {
@@ -64,18 +104,18 @@ pub enum Action {
         conditional: bool,
     },
     Append {
-        class: FolderClass,
+        place: Place,
         flags: Flags,
     },
     Copy {
         from: Place,
-        to: FolderClass,
+        to: Place,
         /// Upstream has UIDPLUS (RFC 4315).
         uidplus: bool,
     },
     Move {
         from: Place,
-        to: FolderClass,
+        to: Place,
         means: Means,
     },
     Expunge {
@@ -89,25 +129,22 @@ pub enum Action {
     },
     /// UNSELECT, and the closing half of a SELECT that was refused.
     Unselect,
-    Create {
-        /// The nearest existing level above; `None` is the top.
-        parent: Option<FolderClass>,
-    },
+    Create(Site),
     Delete {
-        class: FolderClass,
+        place: Place,
         /// A folder below that the user does not see.
         hides_below: bool,
     },
     Rename {
-        class: FolderClass,
-        /// The classes of all folders below; they move along.
-        below: Vec<FolderClass>,
-        parent: Option<FolderClass>,
+        place: Place,
+        /// All folders below; they move along.
+        below: Vec<Place>,
+        to: Site,
     },
     /// SETACL, DELETEACL, GETACL, LISTRIGHTS of others.
     Administer,
     /// A message from the mailbox.
-    Submit,
+    Submit(Answering),
 }
 
 impl Action {
@@ -122,11 +159,11 @@ impl Action {
             Self::Move { .. } => "moving these messages",
             Self::Expunge { .. } | Self::Close { .. } => "removing messages",
             Self::Unselect => "leaving the folder",
-            Self::Create { .. } => "creating folders here",
+            Self::Create(_) => "creating folders here",
             Self::Delete { .. } => "deleting this folder",
             Self::Rename { .. } => "renaming this folder",
             Self::Administer => "giving or showing rights",
-            Self::Submit => "sending mail",
+            Self::Submit(_) => "sending mail",
         }
     }
 }

@@ -62,6 +62,15 @@ impl FolderClass {
         }
     }
 
+    /// Whether mail stays in such a folder, and is one with itself: what may be filed goes
+    /// from one of these to another (right `m`).
+    pub fn keeps(self) -> bool {
+        match self {
+            Self::Inbox | Self::Ordinary | Self::Archive => true,
+            Self::Drafts | Self::Sent | Self::Trash | Self::Junk | Self::Aggregate | Self::Hidden => false,
+        }
+    }
+
     /// The SPECIAL-USE attribute (RFC 6154 §2) that announces the class.
     pub fn special_use(self) -> Option<&'static str> {
         match self {

@@ -1,10 +1,11 @@
 //! The question and its three answers.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::effective::Standing;
 use super::plan::Plan;
-use super::{Action, Effective, Fact, Facts, FolderClass, Means, Next, Place, Rights, SendRight, Step};
+use super::{Action, Answering, Effective, Fact, Facts, Means, Next, Place, Rights, SendRight, Site, Step};
 use crate::types::{MailboxId, Timestamp};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -21,6 +22,8 @@ pub enum Decision {
 pub enum Doubt {
     /// The effective rights are older than a grant's start or end: compute them again.
     Stale,
+    /// Whether a message is an answer could not be found out.
+    Parent,
 }
 
 /// Leave to do one act, under the terms of a closed plan.
@@ -31,7 +34,7 @@ pub struct Permit {
     plan: Plan,
     /// Where, and what it was decided under.
     mailbox: MailboxId,
-    standing: Standing,
+    standing: Arc<Standing>,
     /// What was asked, for the sentence if the rights change before it is done.
     act: &'static str,
 }
@@ -44,7 +47,7 @@ impl Permit {
     /// Nothing goes on under the rights in another mailbox than the decision's.
     pub fn next(&mut self, facts: &Facts<'_>) -> Next {
         let elsewhere = facts.effective.mailbox != self.mailbox;
-        if elsewhere || (facts.last == Fact::Start && facts.effective.standing() != self.standing) {
+        if elsewhere || (facts.last == Fact::Start && *facts.effective.standing() != self.standing) {
             return Next::Refuse(Denial::new(facts.effective, self.act, Reason::Withdrawn));
         }
         self.plan.next(facts)
@@ -54,7 +57,7 @@ impl Permit {
     /// that does not name them: it uses nothing of the permit up. `None` if the plan looks for
     /// them itself, changes none, or would not begin under these rights.
     pub fn naming(&self, effective: &Effective) -> Option<Step> {
-        self.plan.naming().filter(|_| effective.standing() == self.standing)
+        self.plan.naming().filter(|_| *effective.standing() == self.standing)
     }
 }
 
@@ -69,6 +72,8 @@ pub enum Reason {
     NotOwn,
     /// The role sends nothing.
     Send,
+    /// Only answers may be sent, and this is none.
+    NotAnAnswer,
     /// The mail host has nothing to do it with.
     NoMeans,
     /// The mail host does not say which messages it has copied: none is removed.
@@ -97,6 +102,11 @@ impl Denial {
             Reason::NotOwn => {
                 format!("Your role \"{role}\" in {mailbox} allows this with your own drafts only")
             }
+            Reason::NotAnAnswer => {
+                format!(
+                    "In {mailbox} your role \"{role}\" sends answers to its messages only, and this is none"
+                )
+            }
             Reason::NoMeans => {
                 format!("The mail host of {mailbox} cannot do this safely: copy, then delete")
             }
@@ -123,6 +133,7 @@ impl Denial {
             | Reason::NotOwn
             | Reason::FlagsStay
             | Reason::Send
+            | Reason::NotAnAnswer
             | Reason::Withdrawn => false,
         }
     }
@@ -146,21 +157,39 @@ pub fn decide(effective: &Effective, action: &Action, now: Timestamp) -> Decisio
     if effective.good_until.is_some_and(|end| end <= now) {
         return Decision::Undecided(Doubt::Stale);
     }
+    if effective.reply_only() && *action == Action::Submit(Answering::Unsure) {
+        return Decision::Undecided(Doubt::Parent);
+    }
     match missing(effective, action) {
         Some(reason) => Decision::Deny(Denial::new(effective, action.gerund(), reason)),
         None => Decision::Permit(Permit {
             plan: Plan::of(effective, action),
             mailbox: effective.mailbox,
-            standing: effective.standing(),
+            standing: Arc::clone(effective.standing()),
             act: action.gerund(),
         }),
     }
 }
 
 /// The rights held in a place; an EXAMINEd folder keeps those that change nothing.
-pub(super) fn rights_in(effective: &Effective, place: Place) -> Rights {
-    let rights = effective.rights_on(place.class);
+pub(super) fn rights_in(effective: &Effective, place: &Place) -> Rights {
+    let rights = effective.rights_on(place);
     if place.read_only { rights & (Rights::LOOKUP | Rights::READ) } else { rights }
+}
+
+/// What MOVE needs in the folder that messages leave (RFC 6851 §4.2).
+const TAKES: Rights = Rights::DELETED.and(Rights::EXPUNGE);
+
+/// Whether messages may leave `from` for `to` at this moment.
+pub(super) fn may_leave(effective: &Effective, from: &Place, to: &Place) -> bool {
+    rights_in(effective, from).has(TAKES) || files(effective, from, to)
+}
+
+/// Whether moving from one to the other is filing (`m`): nothing is lost among folders whose
+/// mail is kept.
+fn files(effective: &Effective, from: &Place, to: &Place) -> bool {
+    let keeps = |place: &Place| place.class.keeps() && effective.rights_on(place).has(Rights::FILE);
+    keeps(from) && keeps(to)
 }
 
 /// What the action lacks, if it lacks something that refuses it as a whole.
@@ -169,40 +198,37 @@ pub(super) fn rights_in(effective: &Effective, place: Place) -> Rights {
 fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
     let lacks =
         |held: Rights, needed: Rights| (!held.has(needed)).then(|| Reason::Right(needed.without(held)));
-    let class = |class: FolderClass, needed| lacks(effective.rights_on(class), needed);
-    let parent = |parent: &Option<FolderClass>| {
-        let held = parent.map_or(effective.rights_on_root(), |class| effective.rights_on(class));
-        lacks(held, Rights::CREATE)
-    };
+    let on = |place: &Place, needed| lacks(effective.rights_on(place), needed);
+    let at = |site: &Site| lacks(effective.rights_at(site), Rights::CREATE);
     match action {
         Action::Open(place) | Action::Poll(place) | Action::Search(place) | Action::Fetch { place, .. } => {
-            class(place.class, Rights::READ)
+            on(place, Rights::READ)
         }
-        Action::Status(folder) => class(*folder, Rights::READ),
+        Action::Status(place) => on(place, Rights::READ),
         Action::Store { place, .. } | Action::Expunge { place, .. } | Action::Close { place, .. } => {
-            class(place.class, Rights::READ)
+            on(place, Rights::READ)
         }
-        Action::Append { class: folder, .. } => class(*folder, Rights::INSERT),
-        Action::Copy { from, to, .. } => {
-            class(from.class, Rights::READ).or_else(|| class(*to, Rights::INSERT))
-        }
+        Action::Append { place, .. } => on(place, Rights::INSERT),
+        Action::Copy { from, to, .. } => on(from, Rights::READ).or_else(|| on(to, Rights::INSERT)),
         Action::Move { from, to, means } => {
-            let takes = Rights::READ | Rights::DELETED | Rights::EXPUNGE;
-            class(from.class, takes)
-                .or_else(|| class(*to, Rights::INSERT))
+            let takes = if files(effective, from, to) { Rights::READ } else { Rights::READ | TAKES };
+            on(from, takes)
+                .or_else(|| on(to, Rights::INSERT))
                 .or(from.read_only.then_some(Reason::ReadOnly))
                 .or((*means == Means::Nothing).then_some(Reason::NoMeans))
         }
         Action::Unselect => None,
-        Action::Create { parent: above } => parent(above),
-        Action::Delete { class: folder, hides_below } => {
+        Action::Create(site) => at(site),
+        Action::Delete { place, hides_below } => {
             let needed = Rights::DELETE | Rights::DELETED | Rights::EXPUNGE;
-            class(*folder, needed).or(hides_below.then_some(Reason::Right(Rights::DELETE)))
+            on(place, needed).or(hides_below.then_some(Reason::Right(Rights::DELETE)))
         }
-        Action::Rename { class: folder, below, parent: above } => class(*folder, Rights::DELETE)
-            .or_else(|| below.iter().find_map(|folder| class(*folder, Rights::DELETE)))
-            .or_else(|| parent(above)),
+        Action::Rename { place, below, to } => on(place, Rights::DELETE)
+            .or_else(|| below.iter().find_map(|place| on(place, Rights::DELETE)))
+            .or_else(|| at(to)),
         Action::Administer => Some(Reason::Right(Rights::ADMINISTER)),
-        Action::Submit => (effective.send() == SendRight::None).then_some(Reason::Send),
+        Action::Submit(_) if effective.send() == SendRight::None => Some(Reason::Send),
+        Action::Submit(Answering::New) if effective.reply_only() => Some(Reason::NotAnAnswer),
+        Action::Submit(Answering::Unread | Answering::Known | Answering::New | Answering::Unsure) => None,
     }
 }

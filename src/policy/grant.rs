@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RoleName;
+use super::{Narrowing, RoleName, SendRight};
 use crate::types::{GrantId, GroupId, MailboxId, Timestamp, UserId};
 
 /// Who holds a grant.
@@ -20,11 +20,17 @@ pub struct Grant {
     pub holder: Holder,
     pub mailbox: MailboxId,
     pub role: RoleName,
+    /// How the holder may send, where it is not as the role says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<SendRight>,
     /// Not before; `None` is at once.
     pub from: Option<Timestamp>,
     /// Not at or after; `None` is without end.
     pub until: Option<Timestamp>,
     pub suspended: bool,
+    /// Which folders it is for; the whole mailbox if nothing is said.
+    #[serde(default, skip_serializing_if = "Narrowing::is_none")]
+    pub narrowing: Narrowing,
     pub note: String,
     /// Who granted it (a user of the control socket, as `uid:0` or a login name), and when.
     pub granted_by: String,

@@ -13,7 +13,7 @@
 //! | store | per flag: `s`, `t`, `w` | the permitted subset, then the true flags |
 //! | append | `i`; flags as store | deny; flags dropped |
 //! | copy | `r` there, `i` here | deny |
-//! | move | `r`, `t`, `e` there, `i` here | deny |
+//! | move | `r`, `t`, `e` there, `i` here; `r`, `m` there, `i`, `m` here among Inbox, Ordinary and Archive | deny |
 //! | expunge, close | `e` | nothing is removed |
 //! | create | `k` on the parent | deny |
 //! | delete | `x`, `t`, `e` | deny |
@@ -28,15 +28,17 @@ mod decision;
 mod effective;
 mod grant;
 mod moving;
+mod narrowing;
 mod plan;
 mod rights;
 mod role;
 
-pub use action::{Action, Means, Place, StoreMode};
+pub use action::{Action, Answering, Means, Place, Site, StoreMode};
 pub use class::FolderClass;
 pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
-pub use effective::Effective;
+pub use effective::{Effective, Ground, Held};
 pub use grant::{Grant, Holder};
+pub use narrowing::{FolderPattern, Narrowing, NoPattern};
 pub use plan::{Copied, Fact, Facts, Next, Step, StepKind, Target};
 pub use rights::Rights;
 pub use role::{DraftScope, ReadState, Role, RoleName, SendRight};

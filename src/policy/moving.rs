@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use super::decision::rights_in;
+use super::decision;
 use super::plan::{MAX_SET_OCTETS, lines, run};
-use super::{Copied, Denial, Effective, Fact, Facts, FolderClass, Next, Place, Reason, Rights, StepKind};
+use super::{Copied, Denial, Effective, Fact, Facts, Next, Place, Reason, Rights, StepKind};
 use crate::types::{Flags, UidSet};
 
 /// MOVE where the host has UIDPLUS alone, a piece of the messages at a time: COPY, then
@@ -13,7 +13,7 @@ use crate::types::{Flags, UidSet};
 /// messages where they were.
 #[derive(Debug)]
 pub(super) struct MoveByCopy {
-    way: (Place, FolderClass),
+    way: (Place, Place),
     strip: Flags,
     /// Not yet copied.
     pieces: VecDeque<UidSet>,
@@ -24,7 +24,7 @@ pub(super) struct MoveByCopy {
 }
 
 impl MoveByCopy {
-    pub(super) fn new(way: (Place, FolderClass), strip: Flags) -> Self {
+    pub(super) fn new(way: (Place, Place), strip: Flags) -> Self {
         Self { way, strip, pieces: VecDeque::new(), piece: UidSet::new(), then: VecDeque::new() }
     }
 
@@ -52,7 +52,7 @@ impl MoveByCopy {
                 None => return Next::Done,
             },
         };
-        match may_leave(facts, self.way, &self.piece) {
+        match may_leave(facts, (&self.way.0, &self.way.1), &self.piece) {
             Ok(()) => run(kind),
             Err(denial) => Next::Refuse(denial),
         }
@@ -67,16 +67,12 @@ impl Copied {
 }
 
 /// The host's own MOVE.
-pub(super) fn move_these(
-    facts: &Facts<'_>,
-    (from, to): (Place, FolderClass),
-    numbers: &[(u32, u32)],
-) -> Next {
+pub(super) fn move_these(facts: &Facts<'_>, (from, to): (&Place, &Place), numbers: &[(u32, u32)]) -> Next {
     let uids: UidSet = numbers.iter().map(|(_, uid)| *uid).collect();
     if uids.is_empty() {
         return Next::Done;
     }
-    let exact = facts.effective.only_own(from.class);
+    let exact = facts.effective.only_own(from);
     if exact && uids.to_string().len() > MAX_SET_OCTETS {
         return Next::Refuse(denial(facts.effective, Reason::NotOwn));
     }
@@ -87,13 +83,12 @@ pub(super) fn move_these(
 }
 
 /// The rights of this moment, for these messages: what removes mail asks once more.
-fn may_leave(facts: &Facts<'_>, (from, to): (Place, FolderClass), uids: &UidSet) -> Result<(), Denial> {
+fn may_leave(facts: &Facts<'_>, (from, to): (&Place, &Place), uids: &UidSet) -> Result<(), Denial> {
     let effective = facts.effective;
-    if effective.only_own(from.class) && !uids.minus(facts.own).is_empty() {
+    if effective.only_own(from) && !uids.minus(facts.own).is_empty() {
         return Err(denial(effective, Reason::NotOwn));
     }
-    let takes = Rights::DELETED | Rights::EXPUNGE;
-    if !effective.rights_on(to).has(Rights::INSERT) || !rights_in(effective, from).has(takes) {
+    if !effective.rights_on(to).has(Rights::INSERT) || !decision::may_leave(effective, from, to) {
         return Err(denial(effective, Reason::Withdrawn));
     }
     Ok(())

@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 
 use super::decision::rights_in;
 use super::moving::{MoveByCopy, move_these, strip_copies};
-use super::{Action, Denial, Effective, FolderClass, Means, Place, ReadState, Reason, Rights, StoreMode};
+use super::{
+    Action, Answering, Denial, Effective, Means, Place, ReadState, Reason, Rights, SendRight, StoreMode,
+};
 use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet, UidValidity};
 
 /// One upstream command that a permit allows. Made here only.
@@ -44,7 +46,8 @@ impl Step {
             | StepKind::CopyThese(_)
             | StepKind::Strip { .. }
             | StepKind::Unselect
-            | StepKind::Submit => false,
+            | StepKind::Address
+            | StepKind::Submit { .. } => false,
         }
     }
 }
@@ -98,8 +101,10 @@ pub enum StepKind {
     DeleteFolder,
     /// UNSELECT, or its equivalent.
     Unselect,
-    /// A message from the mailbox.
-    Submit,
+    /// Sender and recipients of a message.
+    Address,
+    /// A message from the mailbox; `on_behalf`: its header names the person as Sender.
+    Submit { on_behalf: bool },
 }
 
 /// What the last step brought to light.
@@ -163,7 +168,7 @@ pub(super) enum Plan {
     /// nobody knows the copies: messages that carry such flags are not copied.
     Copy { strip: Flags, uidplus: bool },
     /// Find the UIDs, MOVE, then take off as after COPY.
-    Move { from: Place, to: FolderClass, strip: Flags },
+    Move { from: Place, to: Place, strip: Flags },
     /// Find the UIDs, then copy and remove them piece by piece.
     MoveByCopy(MoveByCopy),
     /// Find what is marked, then remove what may be removed of it; then `after`.
@@ -180,40 +185,42 @@ impl Plan {
     pub(super) fn of(effective: &Effective, action: &Action) -> Self {
         let one = |kind| Self::Steps(VecDeque::from([kind]));
         match action {
-            Action::Open(place) => one(StepKind::Open { read_only: !changes_anything(effective, *place) }),
+            Action::Open(place) => one(StepKind::Open { read_only: !changes_anything(effective, place) }),
             Action::Status(_)
             | Action::Poll(_)
             | Action::Search(_)
-            | Action::Create { .. }
+            | Action::Create(_)
             | Action::Rename { .. }
             | Action::Administer => one(StepKind::Carry),
             Action::Fetch { place, marks_seen } => {
-                one(StepKind::Fetch { peek: *marks_seen && !sets_seen(effective, *place) })
+                one(StepKind::Fetch { peek: *marks_seen && !sets_seen(effective, place) })
             }
             Action::Store { place, mode, flags, known, unkept, conditional } => {
-                store(effective, *place, (*mode, flags, known, unkept), *conditional)
+                store(effective, place, (*mode, flags, known, unkept), *conditional)
             }
-            Action::Append { class, flags } => {
-                one(StepKind::Append { flags: permitted(effective, Place::of(*class), flags) })
+            Action::Append { place, flags } => {
+                one(StepKind::Append { flags: permitted(effective, place, flags) })
             }
             Action::Copy { to, uidplus, .. } => {
-                Self::Copy { strip: not_permitted(effective, *to), uidplus: *uidplus }
+                Self::Copy { strip: not_permitted(effective, to), uidplus: *uidplus }
             }
             Action::Move { from, to, means } => {
-                let (from, to, strip) = (*from, *to, not_permitted(effective, *to));
+                let strip = not_permitted(effective, to);
+                let (from, to) = (from.clone(), to.clone());
                 match means {
                     Means::Move => Self::Move { from, to, strip },
                     Means::CopyAndExpunge => Self::MoveByCopy(MoveByCopy::new((from, to), strip)),
                     Means::Nothing => Self::Steps(VecDeque::new()),
                 }
             }
-            Action::Expunge { place, uidplus } => expunge(effective, *place, *uidplus, None),
-            Action::Close { place, uidplus } => {
-                expunge(effective, *place, *uidplus, Some(StepKind::Unselect))
-            }
+            Action::Expunge { place, uidplus } => expunge(effective, place, *uidplus, None),
+            Action::Close { place, uidplus } => expunge(effective, place, *uidplus, Some(StepKind::Unselect)),
             Action::Unselect => one(StepKind::Unselect),
             Action::Delete { .. } => one(StepKind::DeleteFolder),
-            Action::Submit => one(StepKind::Submit),
+            Action::Submit(Answering::Unread) => one(StepKind::Address),
+            Action::Submit(Answering::Known | Answering::New | Answering::Unsure) => {
+                one(StepKind::Submit { on_behalf: effective.send() == SendRight::OnBehalf })
+            }
         }
     }
 
@@ -222,7 +229,7 @@ impl Plan {
             Self::Steps(steps) => steps.pop_front().map_or(Next::Done, run),
             Self::SplitStore { place, mode, flags, known } => {
                 let Fact::Numbers(numbers) = &facts.last else { return run(StepKind::Uids) };
-                let steps = split(facts, *place, (*mode, flags, known), numbers);
+                let steps = split(facts, place, (*mode, flags, known), numbers);
                 self.go_on(Self::Steps(steps), facts)
             }
             Self::Copy { strip, uidplus } => match &facts.last {
@@ -235,7 +242,7 @@ impl Plan {
                 }
             },
             Self::Move { from, to, strip } => match &facts.last {
-                Fact::Numbers(numbers) => move_these(facts, (*from, *to), numbers),
+                Fact::Numbers(numbers) => move_these(facts, (from, to), numbers),
                 Fact::Start => run(StepKind::Uids),
                 Fact::Done | Fact::Deleted(_) | Fact::Flagged(_) | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
@@ -245,13 +252,13 @@ impl Plan {
             Self::MoveByCopy(plan) => plan.next(facts),
             Self::Expunge { place, uidplus, after } => {
                 let Fact::Deleted(found) = &facts.last else { return run(StepKind::FindDeleted) };
-                let steps = removals(facts, *place, found, *uidplus);
-                let (place, after) = (*place, after.take());
+                let steps = removals(facts, place, found, *uidplus);
+                let (place, after) = (place.clone(), after.take());
                 self.go_on(Self::Removing { place, steps, after }, facts)
             }
             Self::Removing { place, steps, after } => match steps.pop_front() {
-                Some(step) => match still_own(facts, *place, step) {
-                    Some(step) => still_allowed(facts, *place, Rights::EXPUNGE, step),
+                Some(step) => match still_own(facts, place, step) {
+                    Some(step) => still_allowed(facts, place, Rights::EXPUNGE, step),
                     None => self.next(facts),
                 },
                 None => after.take().map_or(Next::Done, run),
@@ -289,17 +296,17 @@ fn changes_flags(kind: &StepKind) -> bool {
 }
 
 /// Whether anything in the place may be changed; if not, it is EXAMINEd upstream (invariant 9).
-fn changes_anything(effective: &Effective, place: Place) -> bool {
+fn changes_anything(effective: &Effective, place: &Place) -> bool {
     let held = rights_in(effective, place);
     [Rights::SEEN, Rights::WRITE, Rights::DELETED, Rights::EXPUNGE].into_iter().any(|right| held.has(right))
 }
 
-fn sets_seen(effective: &Effective, place: Place) -> bool {
+fn sets_seen(effective: &Effective, place: &Place) -> bool {
     rights_in(effective, place).has(Rights::SEEN) && effective.read_state() == ReadState::Shared
 }
 
 /// Those of `flags` that may go upstream in this place.
-fn permitted(effective: &Effective, place: Place, flags: &Flags) -> Flags {
+fn permitted(effective: &Effective, place: &Place, flags: &Flags) -> Flags {
     let held = rights_in(effective, place);
     flags.filter(|flag| match flag.kind() {
         FlagKind::Seen => sets_seen(effective, place),
@@ -308,16 +315,16 @@ fn permitted(effective: &Effective, place: Place, flags: &Flags) -> Flags {
 }
 
 /// System flags that a copy must not carry into this class.
-fn not_permitted(effective: &Effective, to: FolderClass) -> Flags {
+fn not_permitted(effective: &Effective, to: &Place) -> Flags {
     let all: Flags = SystemFlag::ALL.into_iter().map(Flag::System).collect();
-    all.minus(&permitted(effective, Place::of(to), &all))
+    all.minus(&permitted(effective, to, &all))
 }
 
 /// STORE: as asked where every flag that it touches is permitted; otherwise the permitted
 /// part, and then the true flags (docs/rights.md, "Answers").
 fn store(
     effective: &Effective,
-    place: Place,
+    place: &Place,
     (mode, flags, known, unkept): (StoreMode, &Flags, &Flags, &Flags),
     conditional: bool,
 ) -> Plan {
@@ -327,14 +334,19 @@ fn store(
         known.iter().for_each(|flag| touched.insert(flag));
     }
     let allowed = permitted(effective, place, &touched).minus(unkept);
-    let splits = effective.only_own(place.class) && allowed.has(SystemFlag::Deleted);
+    let splits = effective.only_own(place) && allowed.has(SystemFlag::Deleted);
     let all = allowed == touched;
     if all && !splits {
         let (target, flags) = (Target::Asked, flags.clone());
         return Plan::Steps(VecDeque::from([StepKind::Store { target, mode, flags, silent: false }]));
     }
     if splits && !conditional {
-        return Plan::SplitStore { place, mode, flags: flags.minus(unkept), known: known.clone() };
+        return Plan::SplitStore {
+            place: place.clone(),
+            mode,
+            flags: flags.minus(unkept),
+            known: known.clone(),
+        };
     }
     // A conditional STORE must happen whole or not at all on each message (RFC 7162 §3.1.3):
     // what would take two commands is not done, and the answer shows what is true.
@@ -366,7 +378,7 @@ fn reduced(target: &Target, mode: StoreMode, flags: &Flags, allowed: &Flags) -> 
 /// The STOREs for own drafts and for those of others, then the true flags.
 fn split(
     facts: &Facts<'_>,
-    place: Place,
+    place: &Place,
     (mode, flags, known): (StoreMode, &Flags, &Flags),
     numbers: &[(u32, u32)],
 ) -> VecDeque<StepKind> {
@@ -377,7 +389,7 @@ fn split(
     }
     let allowed = permitted(facts.effective, place, &touched);
     let for_others = allowed.minus(&SystemFlag::Deleted.into());
-    let own = |uid: u32| facts.own.contains(uid) || !facts.effective.only_own(place.class);
+    let own = |uid: u32| facts.own.contains(uid) || !facts.effective.only_own(place);
     let pick = |mine: bool| -> UidSet {
         let these = numbers.iter().filter(|(_, uid)| own(*uid) == mine);
         these.map(|(number, uid)| if facts.by_uid { *uid } else { *number }).collect()
@@ -392,9 +404,9 @@ fn split(
     steps
 }
 
-fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<StepKind>) -> Plan {
+fn expunge(effective: &Effective, place: &Place, uidplus: bool, after: Option<StepKind>) -> Plan {
     if rights_in(effective, place).has(Rights::EXPUNGE) {
-        return Plan::Expunge { place, uidplus, after };
+        return Plan::Expunge { place: place.clone(), uidplus, after };
     }
     Plan::Steps(after.into_iter().collect())
 }
@@ -403,8 +415,8 @@ fn expunge(effective: &Effective, place: Place, uidplus: bool, after: Option<Ste
 ///
 /// Without UIDPLUS there is only the EXPUNGE that takes everything marked: it serves
 /// somebody who may remove everything, and nobody else.
-fn removals(facts: &Facts<'_>, place: Place, found: &UidSet, uidplus: bool) -> VecDeque<StepKind> {
-    let only_own = facts.effective.only_own(place.class);
+fn removals(facts: &Facts<'_>, place: &Place, found: &UidSet, uidplus: bool) -> VecDeque<StepKind> {
+    let only_own = facts.effective.only_own(place);
     let meant = if only_own { found.intersect(facts.own) } else { found.clone() };
     if uidplus {
         return lines(&meant).into_iter().map(StepKind::Remove).collect();
@@ -415,8 +427,8 @@ fn removals(facts: &Facts<'_>, place: Place, found: &UidSet, uidplus: bool) -> V
 
 /// Of a removing step, what is the user's own, where only that may be removed by now: the
 /// role may have changed since the plan was made.
-fn still_own(facts: &Facts<'_>, place: Place, step: StepKind) -> Option<StepKind> {
-    if !facts.effective.only_own(place.class) {
+fn still_own(facts: &Facts<'_>, place: &Place, step: StepKind) -> Option<StepKind> {
+    if !facts.effective.only_own(place) {
         return Some(step);
     }
     match step {
@@ -430,7 +442,7 @@ fn still_own(facts: &Facts<'_>, place: Place, step: StepKind) -> Option<StepKind
 }
 
 /// A step that removes mail asks the rights of this moment once more.
-fn still_allowed(facts: &Facts<'_>, place: Place, needed: Rights, kind: StepKind) -> Next {
+fn still_allowed(facts: &Facts<'_>, place: &Place, needed: Rights, kind: StepKind) -> Next {
     if rights_in(facts.effective, place).has(needed) {
         return run(kind);
     }

@@ -76,6 +76,11 @@ impl Rights {
         self.0 & all.0 == all.0
     }
 
+    /// The rights of both.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }

@@ -1,5 +1,6 @@
 //! Roles: named sets of rights per folder class, and what may be sent.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -17,14 +18,33 @@ impl fmt::Display for RoleName {
     }
 }
 
-/// How a role may send mail from the mailbox; the later variant includes the earlier.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+/// How a role, or a grant that says so itself, may send mail from the mailbox; the later
+/// variant includes the earlier.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SendRight {
     None,
     /// From the mailbox, `Sender` the person (RFC 5322 §3.6.2).
     OnBehalf,
     /// From the mailbox; nothing names the person.
     As,
+}
+
+impl SendRight {
+    pub const ALL: [Self; 3] = [Self::None, Self::OnBehalf, Self::As];
+
+    /// As admins write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::OnBehalf => "on-behalf",
+            Self::As => "as",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|send| send.as_str() == text)
+    }
 }
 
 /// Whose drafts the `t` and `e` of class Drafts reach.
@@ -70,6 +90,18 @@ impl Role {
         if class == FolderClass::Hidden { Rights::NONE } else { self.rights[class as usize] }
     }
 
+    /// The role with a grant's own word on sending, if it has one: less than the role gives,
+    /// or more, since whoever grants says so. `p` follows it, so that MYRIGHTS shows it.
+    pub fn sending(&self, send: Option<SendRight>) -> Cow<'_, Self> {
+        let Some(send) = send.filter(|send| *send != self.send) else { return Cow::Borrowed(self) };
+        let rights = self.rights.map(|rights| match send {
+            SendRight::None => rights.without(Rights::POST),
+            SendRight::OnBehalf | SendRight::As if rights.is_empty() => rights,
+            SendRight::OnBehalf | SendRight::As => rights | Rights::POST,
+        });
+        Cow::Owned(Self { send, rights, ..self.clone() })
+    }
+
     /// The built-in roles: reader, responder, manager.
     pub fn built_in() -> [Self; 3] {
         [Self::reader(), Self::responder(), Self::manager()]
@@ -101,6 +133,47 @@ impl Role {
                 | FolderClass::Archive
                 | FolderClass::Junk
                 | FolderClass::Hidden => letters("lrswp"),
+            }),
+        }
+    }
+
+    /// What people may do in their own account: everything but give rights
+    /// and lose their INBOX. No grant names it.
+    pub(super) fn at_home() -> Self {
+        Self {
+            name: RoleName("owner".into()),
+            drafts: DraftScope::Team,
+            send: SendRight::As,
+            rights: FolderClass::ALL.map(|class| match class {
+                FolderClass::Inbox => letters("lrswipkte"),
+                FolderClass::Ordinary
+                | FolderClass::Drafts
+                | FolderClass::Sent
+                | FolderClass::Trash
+                | FolderClass::Archive
+                | FolderClass::Junk
+                | FolderClass::Aggregate
+                | FolderClass::Hidden => letters("lrswipkxte"),
+            }),
+        }
+    }
+
+    /// What people may do who have no account of their own: look at an empty INBOX.
+    pub(super) fn nowhere() -> Self {
+        Self {
+            name: RoleName("nobody".into()),
+            drafts: DraftScope::Own,
+            send: SendRight::None,
+            rights: FolderClass::ALL.map(|class| match class {
+                FolderClass::Inbox => letters("lr"),
+                FolderClass::Ordinary
+                | FolderClass::Drafts
+                | FolderClass::Sent
+                | FolderClass::Trash
+                | FolderClass::Archive
+                | FolderClass::Junk
+                | FolderClass::Aggregate
+                | FolderClass::Hidden => Rights::NONE,
             }),
         }
     }

@@ -1,41 +1,87 @@
 //! Which host, account and password a mailbox has now; a new generation when any changes.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::store::{Purpose, Store, StoreError};
-use crate::types::MailboxId;
+use crate::store::{OwnLogin, Purpose, Store, StoreError};
+use crate::types::{MailboxId, Secret, UserId};
 use crate::upstream::Target;
 
 /// The targets of all mailboxes that were asked for.
 #[derive(Default)]
-pub struct Targets(Mutex<HashMap<MailboxId, Target>>);
+pub struct Targets {
+    known: Mutex<HashMap<MailboxId, Target>>,
+    /// The highest generation given out.
+    generations: AtomicU64,
+}
 
 impl Targets {
-    /// What is needed to reach a mailbox's host, as the store has it at this moment.
+    /// What is needed to reach a mailbox's host, as the store has it at this moment. `typed`:
+    /// the password of the login at hand, which opens that person's own account alone, and
+    /// only where it is passed through.
     ///
     /// # Errors
     /// There is no such mailbox or no credential, or it cannot be opened.
-    pub fn of(&self, store: &Store, mailbox: MailboxId) -> Result<Target, StoreError> {
-        let snapshot = store.snapshot();
-        let Some(record) = snapshot.mailbox(mailbox) else {
-            return Err(StoreError::Unknown(format!("there is no mailbox {mailbox}")));
+    pub fn of(
+        &self,
+        store: &Store,
+        mailbox: MailboxId,
+        typed: Option<&Secret>,
+    ) -> Result<Target, StoreError> {
+        let mut target = match mailbox.home_user() {
+            Some(user) => own(store, user, typed)?,
+            None => shared(store, mailbox)?,
         };
-        let mut target = Target {
-            mailbox,
-            generation: 1,
-            endpoint: record.imap.clone(),
-            account: record.imap_account.clone(),
-            password: store.credential(mailbox, Purpose::Imap)?,
-            max_connections: record.max_connections,
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        target.generation = match known.get(&mailbox) {
+            Some(before) if same_account(before, &target) => before.generation,
+            // Never one that was given out before: connections are told apart by it.
+            Some(_) | None => self.generations.fetch_add(1, Ordering::Relaxed) + 1,
         };
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = known.get(&mailbox) {
-            target.generation = before.generation + u64::from(!same_account(before, &target));
-        }
         known.insert(mailbox, target.clone());
         Ok(target)
     }
+
+    /// Nobody is using the mailbox for now: a password that was typed is not kept.
+    pub fn forget(&self, mailbox: MailboxId) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&mailbox);
+    }
+}
+
+fn shared(store: &Store, mailbox: MailboxId) -> Result<Target, StoreError> {
+    let snapshot = store.snapshot();
+    let Some(record) = snapshot.mailbox(mailbox) else {
+        return Err(StoreError::Unknown(format!("there is no mailbox {mailbox}")));
+    };
+    Ok(Target {
+        mailbox,
+        generation: 0,
+        endpoint: record.imap.clone(),
+        account: record.imap_account.clone(),
+        password: store.credential(mailbox, Purpose::Imap)?,
+        max_connections: record.max_connections,
+    })
+}
+
+fn own(store: &Store, user: UserId, typed: Option<&Secret>) -> Result<Target, StoreError> {
+    let snapshot = store.snapshot();
+    let none = |what: &str| StoreError::Unknown(format!("{user} has no {what}"));
+    let personal = snapshot.personal(user).ok_or_else(|| none("account upstream"))?;
+    let mailbox = MailboxId::home_of(user);
+    let (account, password) = match &personal.imap.login {
+        OwnLogin::PassThrough(account) => (account, typed.cloned().ok_or_else(|| none("password at hand"))?),
+        OwnLogin::Stored(account) => (account, store.credential(mailbox, Purpose::Imap)?),
+        OwnLogin::Relay => return Err(none("login upstream")),
+    };
+    Ok(Target {
+        mailbox,
+        generation: 0,
+        endpoint: personal.imap.endpoint.clone(),
+        account: account.clone(),
+        password,
+        max_connections: personal.max_connections,
+    })
 }
 
 /// Whether connections made for one serve the other. Neither password comes from a client:

@@ -77,6 +77,8 @@ enum Phase {
 #[derive(Debug)]
 pub struct Session {
     limits: Limits,
+    /// Most recipients of the message that is under way.
+    most_recipients: usize,
     phase: Phase,
     logged_in: bool,
     commands: u32,
@@ -85,7 +87,14 @@ pub struct Session {
 
 impl Session {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, phase: Phase::Fresh, logged_in: false, commands: 0, errors: 0 }
+        Self {
+            most_recipients: limits.recipients,
+            limits,
+            phase: Phase::Fresh,
+            logged_in: false,
+            commands: 0,
+            errors: 0,
+        }
     }
 
     pub fn limits(&self) -> &Limits {
@@ -148,6 +157,11 @@ impl Session {
         self.errors = 0;
     }
 
+    /// The sender of the message under way allows fewer recipients than the session.
+    pub fn limit_recipients(&mut self, most: usize) {
+        self.most_recipients = most.min(self.limits.recipients);
+    }
+
     /// Upstream, or policy, refused MAIL: the RCPTs that follow find no transaction.
     pub fn mail_refused(&mut self) {
         self.transaction_over();
@@ -185,12 +199,13 @@ impl Session {
             let most = self.limits.message_octets >> 20;
             return Next::Answer(Answer::new(552, 3, 4, format!("A message has at most {most} MiB here")));
         }
+        self.most_recipients = self.limits.recipients;
         self.phase = Phase::Mail { asked: 0, taken: 0, utf8: mail.smtputf8 };
         Next::Mail(mail)
     }
 
     fn rcpt(&mut self, rcpt: Rcpt) -> Next {
-        let most = self.limits.recipients;
+        let most = self.most_recipients;
         match &mut self.phase {
             Phase::Fresh | Phase::Ready => {
                 self.error(Answer::new(503, 5, 1, "A recipient needs a sender first"))

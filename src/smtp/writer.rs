@@ -1,26 +1,44 @@
 //! Upstream commands, written from typed values and only under a permit (invariants 1 and 2).
 
 use super::command::{Body, Mail, Notify, Rcpt, Ret};
+use super::header::MAX_GROWTH;
 use super::syntax::xtext;
 use crate::policy::{Step, StepKind};
 use crate::types::Address;
 
-/// What our fields and a longer From add to the size that the client announced.
-const HEADER_GROWTH: u64 = 1_024;
-
-/// Leave to hand in one message: without it nothing of a transaction is written.
+/// Leave to name sender and recipients: without it nothing of a transaction is written.
 #[derive(Debug)]
-pub struct Leave(Step);
+pub struct Leave(());
+
+/// Leave to hand in one message, and how its header names the person.
+#[derive(Debug)]
+pub struct Release {
+    leave: Leave,
+    on_behalf: bool,
+}
 
 impl Leave {
     /// `None` for a step of another kind.
-    pub fn of(step: Step) -> Option<Self> {
-        (step.kind() == &StepKind::Submit).then_some(Self(step))
+    pub fn of(step: &Step) -> Option<Self> {
+        matches!(step.kind(), StepKind::Address | StepKind::Submit { .. }).then_some(Self(()))
+    }
+}
+
+impl Release {
+    /// `None` for a step of another kind.
+    pub fn of(step: &Step) -> Option<Self> {
+        let StepKind::Submit { on_behalf } = step.kind() else { return None };
+        Some(Self { leave: Leave::of(step)?, on_behalf: *on_behalf })
     }
 
-    /// The step it rests on.
-    pub fn step(&self) -> &Step {
-        &self.0
+    /// For a transaction that begins anew, at another host.
+    pub fn leave(&self) -> &Leave {
+        &self.leave
+    }
+
+    /// Whether Sender must name the person.
+    pub fn on_behalf(&self) -> bool {
+        self.on_behalf
     }
 }
 
@@ -33,11 +51,12 @@ pub struct Offers {
     pub dsn: bool,
 }
 
-/// MAIL with the sender that goes out, never the client's text.
-pub fn mail(_: &Leave, sender: &Address, mail: &Mail, offers: Offers, out: &mut Vec<u8>) {
+/// MAIL with the sender that goes out, never the client's text; `None` is `<>`.
+pub fn mail(_: &Leave, sender: Option<&Address>, mail: &Mail, offers: Offers, out: &mut Vec<u8>) {
+    let sender = sender.map(ToString::to_string).unwrap_or_default();
     put(out, &format!("MAIL FROM:<{sender}>"));
     if let Some(size) = mail.size.filter(|_| offers.size) {
-        put(out, &format!(" SIZE={}", size.saturating_add(HEADER_GROWTH)));
+        put(out, &format!(" SIZE={}", size.saturating_add(MAX_GROWTH)));
     }
     if offers.eight_bit_mime {
         match mail.body {
@@ -84,7 +103,7 @@ pub fn rcpt(_: &Leave, rcpt: &Rcpt, offers: Offers, out: &mut Vec<u8>) {
     put(out, "\r\n");
 }
 
-pub fn data(_: &Leave, out: &mut Vec<u8>) {
+pub fn data(_: &Release, out: &mut Vec<u8>) {
     put(out, "DATA\r\n");
 }
 
@@ -103,22 +122,26 @@ mod tests {
 
     use super::super::command::{self, Command};
     use super::{Leave, Offers};
-    use crate::policy::{self, Action, Decision, Effective, Fact, Facts, Next, ReadState, Role};
+    use crate::policy::{
+        self, Action, Answering, Decision, Effective, Fact, Facts, Ground, Held, Next, Role,
+    };
     use crate::types::{Address, GrantId, LoginName, MailboxId, Timestamp, UidSet, UserId};
 
     fn leave() -> Leave {
         let role = Role::responder();
         let user = (UserId(1), LoginName::parse("alice").unwrap());
         let mailbox = (MailboxId(1), Address::parse("support@example.org").unwrap());
-        let grants = std::iter::once((GrantId(1), &role));
-        let effective = Effective::union(user, mailbox, grants, (ReadState::Shared, false), None).unwrap();
-        let Decision::Permit(mut permit) = policy::decide(&effective, &Action::Submit, Timestamp(0)) else {
+        let grants = std::iter::once(Held::whole(GrantId(1), &role));
+        let effective = Effective::union(user, mailbox, grants, Ground::default(), None).unwrap();
+        let Decision::Permit(mut permit) =
+            policy::decide(&effective, &Action::Submit(Answering::Unread), Timestamp(0))
+        else {
             panic!("no permit")
         };
         let own = UidSet::new();
         let facts = Facts { last: Fact::Start, effective: &effective, own: &own, by_uid: false };
         let Next::Run(step) = permit.next(&facts) else { panic!("no step") };
-        Leave::of(step).unwrap()
+        Leave::of(&step).unwrap()
     }
 
     const ALL: Offers = Offers { size: true, eight_bit_mime: true, smtp_utf8: true, dsn: true };
@@ -127,7 +150,7 @@ mod tests {
         let sender = Address::parse("support@example.org").unwrap();
         let mut out = Vec::new();
         match command::parse(line.as_bytes()).unwrap() {
-            Command::Mail(mail) => super::mail(&leave(), &sender, &mail, offers, &mut out),
+            Command::Mail(mail) => super::mail(&leave(), Some(&sender), &mail, offers, &mut out),
             Command::Rcpt(rcpt) => super::rcpt(&leave(), &rcpt, offers, &mut out),
             other => panic!("{other:?}"),
         }
@@ -140,7 +163,7 @@ mod tests {
             "MAIL FROM:<alice@example.org> SIZE=10 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+3Db AUTH=<>";
         assert_eq!(
             written(line, ALL),
-            "MAIL FROM:<support@example.org> SIZE=1034 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+3Db\r\n"
+            "MAIL FROM:<support@example.org> SIZE=8202 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=a+3Db\r\n"
         );
         assert_eq!(written(line, Offers::default()), "MAIL FROM:<support@example.org>\r\n");
         let line = "RCPT TO:<Bob@Example.org> NOTIFY=failure,delay ORCPT=rfc822;b+2Bc@example.org";

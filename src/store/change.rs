@@ -2,16 +2,20 @@
 //! and announced; an error means that nothing was changed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Subscriptions, User,
 };
 use super::sealed::{Purpose, Sealed};
+use super::sent::{Exceeded, Sent};
 use super::tables::{Draft, Key, Record, Row, Tables};
 use super::writer::{Urgency, now};
 use super::{Store, StoreError, export, identity, schema};
-use crate::policy::{Grant, Holder, Role};
-use crate::types::{FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, UidSet, UidValidity, UserId};
+use crate::policy::{Grant, Holder, Narrowing, Role};
+use crate::types::{
+    FolderName, GrantId, GroupId, MailboxId, Secret, ShortName, Timestamp, UidSet, UidValidity, UserId,
+};
 
 /// Longest display name, note or granter in octets: they are shown in one line.
 pub const MAX_TEXT: usize = 500;
@@ -71,6 +75,8 @@ impl Store {
             draft.remove_where::<Grant>(|_, grant| grant.holder == Holder::User(id));
             draft.remove_where::<Subscriptions>(|(user, _), _| *user == id);
             draft.remove_where::<OwnDrafts>(|(user, _), _| *user == id);
+            draft.remove_personal(id);
+            draft.remove_where::<Sent>(|(user, _), _| *user == id);
             draft.remove::<User>(&id);
             Ok(())
         })
@@ -164,6 +170,37 @@ impl Store {
         .await
     }
 
+    /// Upstream has renamed a folder: its pins move along. A narrowed grant that did not reach
+    /// it by its old name does not reach it by the new one either.
+    pub async fn rename_folder(
+        &self,
+        id: MailboxId,
+        from: FolderName,
+        to: FolderName,
+    ) -> Result<(), StoreError> {
+        self.change(move |draft| {
+            let mut mailbox: Mailbox = find(draft, &id)?;
+            let moved = mailbox.move_pins(&from, &to);
+            let narrowed = |grant: &&Arc<Grant>| grant.mailbox == id && !grant.narrowing.is_none();
+            let grants: Vec<_> = draft.tables.grants.values().filter(narrowed).cloned().collect();
+            for grant in grants {
+                let mut kept = (*grant).clone();
+                for (old, new) in &moved {
+                    if !kept.narrowing.stay_out(old, new, mailbox.separator) {
+                        // What can be named no more must be unknown instead.
+                        mailbox.pins.retain(|pin| pin.folder != *new);
+                    }
+                }
+                if kept != *grant {
+                    draft.put(kept.id, kept);
+                }
+            }
+            draft.put(id, mailbox);
+            Ok(())
+        })
+        .await
+    }
+
     pub async fn set_credential(
         &self,
         id: MailboxId,
@@ -189,6 +226,7 @@ impl Store {
             draft.remove_where::<Sealed>(|(mailbox, _), _| *mailbox == id);
             draft.remove_where::<Subscriptions>(|(_, mailbox), _| *mailbox == id);
             draft.remove_where::<OwnDrafts>(|(_, mailbox), _| *mailbox == id);
+            draft.remove_where::<Sent>(|(_, mailbox), _| *mailbox == id);
             draft.remove::<Mailbox>(&id);
             Ok(())
         })
@@ -207,6 +245,9 @@ impl Store {
         {
             return refuse("a grant must end after it begins".into());
         }
+        if new.narrowing.only.len() + new.narrowing.except.len() > Narrowing::MAX {
+            return refuse(format!("a grant has at most {} patterns of folders", Narrowing::MAX));
+        }
         if self.snapshot().role(&new.role).is_none() {
             return Err(StoreError::Unknown(format!("there is no role {}", new.role)));
         }
@@ -217,12 +258,25 @@ impl Store {
             }
             find::<Mailbox>(draft, &new.mailbox)?;
             let id = GrantId(draft.next_id(|ids| &mut ids.grant));
-            let NewGrant { holder, mailbox, role, from, until, note, granted_by } = new;
+            let NewGrant { holder, mailbox, role, send, from, until, narrowing, note, granted_by } = new;
             let suspended = false;
             let granted_at = now();
             draft.put(
                 id,
-                Grant { id, holder, mailbox, role, from, until, suspended, note, granted_by, granted_at },
+                Grant {
+                    id,
+                    holder,
+                    mailbox,
+                    role,
+                    send,
+                    from,
+                    until,
+                    suspended,
+                    narrowing,
+                    note,
+                    granted_by,
+                    granted_at,
+                },
             );
             Ok(id)
         })
@@ -325,6 +379,39 @@ impl Store {
         .await
     }
 
+    /// Counts a message that is about to be sent, unless that is one too many: then nothing
+    /// is counted, and the limit is named.
+    pub async fn count_sent(
+        &self,
+        user: UserId,
+        mailbox: MailboxId,
+        now: Timestamp,
+    ) -> Result<Option<Exceeded>, StoreError> {
+        let plan = move |draft: &mut Draft| {
+            find::<User>(draft, &user)?;
+            let options = find::<Mailbox>(draft, &mailbox)?.options;
+            let mut sent: Sent = draft.copy(&(user, mailbox)).unwrap_or_default();
+            if let Some(exceeded) = sent.exceeded(now, &options) {
+                return Ok(Some(exceeded));
+            }
+            sent.add(now);
+            draft.put((user, mailbox), sent);
+            Ok(None)
+        };
+        self.writer().run(Urgency::Now, plan).await
+    }
+
+    /// Takes back one that was not sent after all; seen at once, on disk within a second.
+    pub async fn uncount_sent(&self, user: UserId, mailbox: MailboxId) -> Result<(), StoreError> {
+        self.personal(Urgency::Soon, user, mailbox, move |draft, key| {
+            let Some(mut sent) = draft.copy::<Sent>(&key) else { return Ok(()) };
+            sent.take_back();
+            draft.put(key, sent);
+            Ok(())
+        })
+        .await
+    }
+
     async fn personal(
         &self,
         urgency: Urgency,
@@ -334,7 +421,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let plan = move |draft: &mut Draft| {
             find::<User>(draft, &user)?;
-            find::<Mailbox>(draft, &mailbox)?;
+            if mailbox.home_user() != Some(user) {
+                find::<Mailbox>(draft, &mailbox)?;
+            }
             plan(draft, (user, mailbox))
         };
         self.writer().run(urgency, plan).await
@@ -385,7 +474,7 @@ impl Store {
         self.writer().stop().await
     }
 
-    async fn change<T: Send + 'static>(
+    pub(super) async fn change<T: Send + 'static>(
         &self,
         plan: impl FnOnce(&mut Draft) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -20,9 +20,11 @@ mod disk;
 mod error;
 mod export;
 mod options;
+mod personal;
 mod record;
 mod schema;
 mod sealed;
+mod sent;
 mod snapshot;
 mod tables;
 mod writer;
@@ -33,11 +35,13 @@ mod tests;
 pub use change::MAX_TEXT;
 pub use error::StoreError;
 pub use options::{Delete, Options, ReplyFrom, SentCopy};
+pub use personal::{OwnHost, OwnLogin, Personal};
 pub use record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Pin, Submission, Subscriptions,
     User,
 };
 pub use sealed::{KEY_LEN, Purpose, Sealed, Sealer};
+pub use sent::{Exceeded, Sent};
 pub use snapshot::{AddressHolder, LookupError, Snapshot};
 
 use std::path::Path;
@@ -129,20 +133,22 @@ impl Store {
         self.writer.has_failed()
     }
 
-    /// The upstream password of a mailbox.
+    /// The upstream password of a mailbox, or of a person's own account.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] if there is none, [`StoreError::Sealed`] if it does not open.
     pub fn credential(&self, mailbox: MailboxId, purpose: Purpose) -> Result<Secret, StoreError> {
         let snapshot = self.snapshot();
-        let sealed = snapshot.tables.credentials.get(&(mailbox, purpose));
-        let (Some(sealed), Some(mailbox)) = (sealed, snapshot.mailbox(mailbox)) else {
-            return Err(StoreError::Unknown(format!(
-                "no {} credential is stored for {mailbox}",
-                purpose.as_str()
-            )));
+        let none = || {
+            let what = purpose.as_str();
+            StoreError::Unknown(format!("no {what} credential is stored for {mailbox}"))
         };
-        self.shared.sealer.open(&identity(mailbox, purpose)?, sealed)
+        let sealed = snapshot.tables.credentials.get(&(mailbox, purpose)).ok_or_else(none)?;
+        let identity = match mailbox.home_user() {
+            Some(user) => snapshot.personal(user).and_then(|own| own.identity(user, purpose)),
+            None => snapshot.mailbox(mailbox).map(|mailbox| identity(mailbox, purpose)).transpose()?,
+        };
+        self.shared.sealer.open(&identity.ok_or_else(none)?, sealed)
     }
 
     /// Whether a credential is stored, without opening it.

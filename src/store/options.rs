@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::ReadState;
+use crate::types::NameTemplate;
 
 /// What a team has chosen for its mailbox. A record written before an option existed has
 /// its default.
@@ -23,7 +24,7 @@ pub struct Options {
     /// Whether the filed copy keeps its Bcc.
     pub bcc_in_sent: bool,
     /// The display name in From: a template with `{mailbox}` and `{user}`.
-    pub send_name: String,
+    pub send_name: NameTemplate,
     /// Whether `support+anything@example.org` counts as the mailbox's address.
     pub plus_tags: bool,
     /// Whether only answers to the mailbox's messages may be sent.
@@ -49,7 +50,7 @@ impl Default for Options {
             copy_out: true,
             sent_copy: SentCopy::File,
             bcc_in_sent: true,
-            send_name: "{mailbox}".to_owned(),
+            send_name: NameTemplate::default(),
             plus_tags: false,
             reply_only: false,
             reply_from: ReplyFrom::Leave,
@@ -150,7 +151,7 @@ mod tests {
         options.set("collision_minutes", "15").unwrap();
         options.set("send_name", "{user} at {mailbox}").unwrap();
         assert_eq!((options.delete, options.copy_out, options.collision_minutes), (Delete::Trash, false, 15));
-        assert_eq!(options.send_name, "{user} at {mailbox}");
+        assert_eq!(options.send_name.to_string(), "{user} at {mailbox}");
     }
 
     #[test]
@@ -161,6 +162,7 @@ mod tests {
             ("copy_out", "perhaps", "copy_out is true or false, not \"perhaps\""),
             ("messages_per_hour", "-1", "messages_per_hour is a number, not \"-1\""),
             ("delete", "shred", "`refuse` or `trash`"),
+            ("send_name", "{name}", "braces stand for {mailbox} and {user} only"),
         ] {
             let error = options.set(key, value).unwrap_err();
             assert!(error.contains(told), "{error}");

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use crate::policy::{FolderClass, Holder, RoleName};
+use crate::policy::{FolderClass, Holder, Narrowing, Place, RoleName, SendRight};
 use crate::types::{
     Account, Address, Endpoint, FolderName, GroupId, LoginName, MailboxId, Separator, ShortName, Timestamp,
     UidSet, UidValidity, UserId,
@@ -50,6 +50,14 @@ pub struct User {
 }
 
 impl User {
+    /// What sentences call the person's own account.
+    pub(super) fn home_address(&self) -> Address {
+        let login = || Address::parse(self.login.as_str()).ok();
+        let of_login = self.addresses.first().cloned().or_else(login);
+        // NOTE(unwrap): a constant, and an address.
+        of_login.unwrap_or_else(|| Address::parse("your-own@account.invalid").expect("an address"))
+    }
+
     /// The domain in which a short mailbox name is looked up for this person:
     /// that of the login name, else of the first own address.
     pub fn domain(&self) -> Option<&str> {
@@ -165,8 +173,16 @@ impl Mailbox {
         pinned.unwrap_or(FolderClass::Ordinary)
     }
 
-    /// Moves the pins of a renamed folder and of all folders below it.
-    pub fn move_pins(&mut self, from: &FolderName, to: &FolderName) {
+    /// The folder as policy sees it: what is pinned is known, and INBOX.
+    pub fn place_of(&self, folder: &FolderName) -> Place {
+        let known = folder.is_inbox() || self.pin(folder).is_some();
+        Place { class: self.class_of(folder), known: known.then(|| folder.clone()), read_only: false }
+    }
+
+    /// Moves the pins of a renamed folder and of all folders below it; returns the old and new
+    /// names of what is pinned.
+    pub fn move_pins(&mut self, from: &FolderName, to: &FolderName) -> Vec<(FolderName, FolderName)> {
+        let mut moved = Vec::new();
         // Nothing was called so, or it could not have been renamed: what is pinned there is stale.
         let separator = self.separator;
         self.pins.retain(|pin| pin.folder != *to && !pin.folder.is_below(to, separator));
@@ -180,9 +196,10 @@ impl Mailbox {
             };
             // A name too long or deep after all keeps its old pin; upstream refused it as well.
             if let Ok(name) = FolderName::parse(&format!("{to}{rest}"), self.separator) {
-                pin.folder = name;
+                moved.push((std::mem::replace(&mut pin.folder, name.clone()), name));
             }
         }
+        moved
     }
 }
 
@@ -192,8 +209,10 @@ pub struct NewGrant {
     pub holder: Holder,
     pub mailbox: MailboxId,
     pub role: RoleName,
+    pub send: Option<SendRight>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    pub narrowing: Narrowing,
     pub note: String,
     pub granted_by: String,
 }

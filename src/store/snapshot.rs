@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
+use super::sent::Sent;
 use super::tables::Tables;
-use crate::policy::{Effective, FolderClass, Grant, Holder, Role, RoleName};
+use crate::policy::{Effective, FolderClass, Grant, Ground, Held, Holder, Place, Role, RoleName};
 use crate::types::{
     Address, FolderName, GrantId, GroupId, LoginName, MailboxId, ShortName, Timestamp, UidSet, UidValidity,
     UserId,
@@ -177,36 +178,66 @@ impl Snapshot {
         self.roles.iter().find(|role| role.name == *name)
     }
 
-    /// What `user` holds in `mailbox` at `now`: the union of the live grants to the user
+    /// What `user` holds in `mailbox` at `now`: everything at home, else the union of the live grants to the user
     /// and to the user's groups. `None`: nothing, or disabled. A grant of a role that is
     /// configured no more gives nothing.
     pub fn effective(&self, user: UserId, mailbox: MailboxId, now: Timestamp) -> Option<Effective> {
         let user = self.user(user).filter(|user| !user.disabled)?;
+        if let Some(owner) = mailbox.home_user() {
+            return (owner == user.id).then(|| self.at_home(user));
+        }
         let mailbox = self.mailbox(mailbox)?;
         let mine = || self.grants_of(user.id).filter(|grant| grant.mailbox == mailbox.id);
         let live = mine().filter(|grant| grant.is_live(now));
         let good_until = mine().filter_map(|grant| grant.next_change(now)).min();
-        let effective = Effective::union(
+        Effective::union(
             (user.id, user.login.clone()),
             (mailbox.id, mailbox.address.clone()),
-            live.filter_map(|grant| Some((grant.id, self.role(&grant.role)?))),
-            (mailbox.options.read_state, mailbox.hides()),
+            live.filter_map(|grant| {
+                let role = self.role(&grant.role)?.sending(grant.send);
+                Some(Held { id: grant.id, role, narrowing: &grant.narrowing })
+            }),
+            Ground {
+                read_state: mailbox.options.read_state,
+                hides: mailbox.hides(),
+                separator: mailbox.separator,
+            },
             good_until,
-        )?;
-        Some(match mailbox.options.deleted_is_final {
-            true => effective.where_deleted_is_final(),
-            false => effective,
-        })
+        )
+        .map(|effective| effective.answering_only(mailbox.options.reply_only))
+        .map(|effective| effective.where_deleted_is_final(mailbox.options.deleted_is_final))
     }
 
-    /// [`Mailbox::class_of`]; Hidden if the mailbox is gone.
-    pub fn class_of(&self, mailbox: MailboxId, folder: &FolderName) -> FolderClass {
-        self.mailbox(mailbox).map_or(FolderClass::Hidden, |mailbox| mailbox.class_of(folder))
+    /// In their own account people may do everything; where they have none, they see an INBOX.
+    fn at_home(&self, user: &User) -> Effective {
+        let whose = (user.id, user.login.clone());
+        Effective::at_home(whose, user.home_address(), self.personal(user.id).is_some())
+    }
+
+    /// [`Mailbox::place_of`]; Hidden if the mailbox is gone. At home folders differ in
+    /// nothing that policy asks for.
+    pub fn place_of(&self, mailbox: MailboxId, folder: &FolderName) -> Place {
+        if mailbox.home_user().is_some() {
+            return Place::of(if folder.is_inbox() { FolderClass::Inbox } else { FolderClass::Ordinary });
+        }
+        let gone = || Place::of(FolderClass::Hidden);
+        self.mailbox(mailbox).map_or_else(gone, |mailbox| mailbox.place_of(folder))
+    }
+
+    /// Whether a grant on the mailbox, live or not, is for some folders only: new folders
+    /// are pinned then, so that it can reach them.
+    pub fn narrows(&self, mailbox: MailboxId) -> bool {
+        self.grants_on(mailbox).any(|grant| !grant.narrowing.is_none())
     }
 
     /// What the user said about subscriptions in the mailbox; nothing at first.
     pub fn subscriptions(&self, user: UserId, mailbox: MailboxId) -> Arc<Subscriptions> {
         self.tables.subscriptions.get(&(user, mailbox)).cloned().unwrap_or_default()
+    }
+
+    /// What the user has sent as the mailbox of late.
+    pub fn sent(&self, user: UserId, mailbox: MailboxId) -> Arc<Sent> {
+        self.tables.sent.get(&(user, mailbox)).cloned().unwrap_or_default()
     }
 
     /// The user's own drafts in a folder, by the list of docs/rights.md, "Own drafts".

@@ -7,8 +7,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::personal::Personal;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::sealed::{Purpose, Sealed};
+use super::sent::Sent;
 use crate::policy::Grant;
 use crate::types::{GrantId, GroupId, MailboxId, UserId};
 
@@ -22,9 +24,11 @@ pub(super) struct Tables {
     pub groups: Table<Group>,
     pub mailboxes: Table<Mailbox>,
     pub grants: Table<Grant>,
+    pub personals: Table<Personal>,
     pub credentials: Table<Sealed>,
     pub subscriptions: Table<Subscriptions>,
     pub drafts: Table<OwnDrafts>,
+    pub sent: Table<Sent>,
     pub ids: Table<LastIds>,
 }
 
@@ -96,9 +100,11 @@ record!(User, "user", UserId, users);
 record!(Group, "group", GroupId, groups);
 record!(Mailbox, "mailbox", MailboxId, mailboxes);
 record!(Grant, "grant", GrantId, grants);
+record!(Personal, "personal", UserId, personals);
 record!(Sealed, "credential", (MailboxId, Purpose), credentials);
 record!(Subscriptions, "subscriptions", (UserId, MailboxId), subscriptions);
 record!(OwnDrafts, "drafts", (UserId, MailboxId), drafts);
+record!(Sent, "sent", (UserId, MailboxId), sent);
 record!(LastIds, "ids", (), ids);
 
 macro_rules! id_key {
@@ -158,9 +164,11 @@ impl Tables {
             Group::KIND => self.load_as::<Group>(key, value),
             Mailbox::KIND => self.load_as::<Mailbox>(key, value),
             Grant::KIND => self.load_as::<Grant>(key, value),
+            Personal::KIND => self.load_as::<Personal>(key, value),
             Sealed::KIND => self.load_as::<Sealed>(key, value),
             Subscriptions::KIND => self.load_as::<Subscriptions>(key, value),
             OwnDrafts::KIND => self.load_as::<OwnDrafts>(key, value),
+            Sent::KIND => self.load_as::<Sent>(key, value),
             LastIds::KIND => self.load_as::<LastIds>(key, value),
             _ => Err("unknown kind of record".into()),
         };
@@ -187,10 +195,12 @@ impl Tables {
         dump::<User>(self, &mut rows);
         dump::<Group>(self, &mut rows);
         dump::<Mailbox>(self, &mut rows);
+        dump::<Personal>(self, &mut rows);
         dump::<Sealed>(self, &mut rows);
         dump::<Grant>(self, &mut rows);
         dump::<Subscriptions>(self, &mut rows);
         dump::<OwnDrafts>(self, &mut rows);
+        dump::<Sent>(self, &mut rows);
         rows
     }
 

@@ -8,7 +8,7 @@ mod recovery;
 use std::path::Path;
 
 use super::{NewGrant, NewMailbox, NewUser, Options, Sealer, Settings, Store, StoreError};
-use crate::policy::{Holder, RoleName};
+use crate::policy::{Holder, Narrowing, RoleName};
 use crate::types::{
     Account, Address, Endpoint, LoginName, MailboxId, Security, ShortName, Timestamp, Trust, UserId,
 };
@@ -21,7 +21,7 @@ fn try_open(dir: &Path) -> Result<Store, StoreError> {
     Store::open(dir, sealer(), Settings { cache_capacity: 1 << 20, ..Settings::default() })
 }
 
-fn open(dir: &Path) -> Store {
+pub(super) fn open(dir: &Path) -> Store {
     try_open(dir).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn short(text: &str) -> ShortName {
     ShortName::parse(text).unwrap()
 }
 
-fn user(login: &str, addresses: &[&str]) -> NewUser {
+pub(super) fn user(login: &str, addresses: &[&str]) -> NewUser {
     NewUser {
         login: LoginName::parse(login).unwrap(),
         display: "Alice Example".into(),
@@ -69,8 +69,10 @@ fn grant(holder: Holder, mailbox: MailboxId, role: &str) -> NewGrant {
         holder,
         mailbox,
         role: RoleName(role.into()),
+        send: None,
         from: None,
         until: None,
+        narrowing: Narrowing::default(),
         note: String::new(),
         granted_by: "uid:0".into(),
     }

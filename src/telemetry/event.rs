@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::journal::Seq;
-use crate::policy::{Holder, RoleName};
+use crate::policy::{Holder, Narrowing, RoleName, SendRight};
 use crate::types::{Address, FolderName, GrantId, MailboxId, Timestamp, UidSet, UidValidity, UserId};
 
 /// A session's number, unique while the daemon runs; the log's span carries it too.
@@ -161,6 +161,8 @@ pub enum Event {
         #[serde(flatten)]
         actor: Arc<Actor>,
         from: Address,
+        /// As the mailbox, or on its behalf: then the person stands in its header too.
+        how: SendRight,
         recipients: u32,
         /// [`super::Journal::fingerprint`] of the Message-ID.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,6 +188,9 @@ pub enum Event {
         #[serde(serialize_with = "shown")]
         mailbox: MailboxId,
         role: RoleName,
+        /// The folders it is for: `only Projects/*`.
+        #[serde(skip_serializing_if = "Narrowing::is_none", serialize_with = "shown")]
+        narrowing: Narrowing,
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<Timestamp>,
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,21 @@ id!(
     GrantId, "t"
 );
 
+impl MailboxId {
+    /// Numbers from here on are homes. JSON's readers know integers up to 2^53 - 1.
+    const HOME: u64 = 1 << 52;
+
+    /// The number under which a person's own account goes, whether or not there is one.
+    pub fn home_of(user: UserId) -> Self {
+        Self(Self::HOME | user.0)
+    }
+
+    /// Whose home it is; `None` for a shared mailbox.
+    pub fn home_user(self) -> Option<UserId> {
+        (self.0 & Self::HOME != 0).then_some(UserId(self.0 & !Self::HOME))
+    }
+}
+
 /// What is wrong with a name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NameError {

@@ -12,6 +12,7 @@ mod identity;
 mod network;
 mod numbering;
 mod secret;
+mod template;
 mod time;
 mod uid;
 
@@ -23,5 +24,6 @@ pub use identity::{Authcid, Authzid, GrantId, GroupId, LoginName, MailboxId, Nam
 pub use network::{Network, NetworkError};
 pub use numbering::Numbering;
 pub use secret::Secret;
+pub use template::{NameTemplate, TemplateError};
 pub use time::Timestamp;
 pub use uid::{Bound, NumberSet, UidSet, UidValidity};

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::ask::{ask_status, take_inventory};
 use super::error::LeaseError;
-use super::pool::Pools;
+use super::pool::{Lease, Pools};
 use super::status::{Board, Reply, StatusValues, WAIT};
 use super::target::Target;
 use crate::imap::capability::Capabilities;
@@ -227,6 +227,12 @@ impl Catalogue {
     /// Something of ours changed the folder: its STATUS is asked anew.
     pub fn changed(&self, wire_name: &[u8]) {
         self.board.forget(wire_name);
+    }
+
+    /// The daemon's own connection to the mailbox.
+    pub(super) async fn housekeeping(&self, deadline: Instant) -> Result<Lease, LeaseError> {
+        let target = self.lock().target.clone();
+        self.pools.housekeeping_lease(&target, deadline).await
     }
 
     /// Answers everything on the board.

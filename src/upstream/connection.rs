@@ -243,7 +243,7 @@ impl Connection {
                 | Event::Literal(_)
                 | Event::Dropped
                 | Event::FetchEnd
-                | Event::Search
+                | Event::Search(_)
                 | Event::Esearch(_)
                 | Event::SearchWord(_)
                 | Event::SearchNumbers(_)

@@ -12,6 +12,7 @@ mod connection;
 mod error;
 mod login;
 mod pool;
+mod quota;
 pub mod smtp;
 mod status;
 mod target;

@@ -143,6 +143,7 @@ impl Stage {
         match step {
             Step::Revoke(user) => self.world.revoke(user).await,
             Step::Role(user, role) => self.world.set_role(user, role).await,
+            Step::Narrow(user, words) => self.world.narrow(user, words).await,
             Step::Folder(name, attributes) => self.upstream.add_folder(name, attributes),
             Step::NoFolder(name) => self.upstream.remove_folder(name),
             Step::Wait(seconds) => {

@@ -54,6 +54,8 @@ pub(crate) enum Step {
     Revoke(String),
     /// `role USER ROLE`
     Role(String, String),
+    /// `narrow USER [only PATTERN ..] [except PATTERN ..]`
+    Narrow(String, Vec<String>),
     /// `folder "NAME" [ATTRIBUTES]`: upstream lists it from now on.
     Folder(String, String),
     /// `no folder "NAME"`
@@ -267,6 +269,9 @@ fn directive(line: &str) -> Option<Step> {
     Some(match *words.as_slice() {
         ["revoke", user] => Step::Revoke(user.to_owned()),
         ["role", user, role] => Step::Role(user.to_owned(), role.to_owned()),
+        ["narrow", user, ref rest @ ..] => {
+            Step::Narrow(user.to_owned(), rest.iter().map(|word| word.to_string()).collect())
+        }
         ["no", "folder", name] => Step::NoFolder(name.to_owned()),
         ["folder", name] => Step::Folder(name.to_owned(), String::new()),
         ["folder", name, ref attributes @ ..] => Step::Folder(name.to_owned(), attributes.join(" ")),

@@ -8,7 +8,7 @@ use mandate::auth::{
     Authenticator, HashSettings, LoginSeparator, LoginSettings, ThrottleSettings, hash_password,
 };
 use mandate::net::{DialSettings, Dialer, Drain, Draining, Gate, LimitSettings, Stream, Wire};
-use mandate::policy::{FolderClass, Holder, RoleName};
+use mandate::policy::{FolderClass, FolderPattern, Holder, Narrowing, RoleName};
 use mandate::proxy::imap::{Services, Settings, serve};
 use mandate::proxy::{Peer, Targets};
 use mandate::store::{self, NewGrant, NewMailbox, NewUser, Options, Pin, Purpose, Sealer, Store};
@@ -109,6 +109,17 @@ impl World {
         self.services.store.update_grant(self.grant_of(user), |grant| grant.role = role).await.unwrap();
     }
 
+    pub(crate) async fn narrow(&self, user: &str, words: &[String]) {
+        let mut narrowing = Narrowing::default();
+        for pair in words.chunks(2) {
+            let [how, pattern] = pair else { panic!("only PATTERN, except PATTERN") };
+            let pattern = FolderPattern::parse(pattern).unwrap();
+            if how == "only" { narrowing.only.push(pattern) } else { narrowing.except.push(pattern) }
+        }
+        let grant = self.grant_of(user);
+        self.services.store.update_grant(grant, |grant| grant.narrowing = narrowing).await.unwrap();
+    }
+
     pub(crate) fn drain(&self) {
         self.drain.start();
     }
@@ -129,8 +140,10 @@ fn grant(user: UserId, mailbox: mandate::types::MailboxId, role: &str) -> NewGra
         holder: Holder::User(user),
         mailbox,
         role: RoleName(role.to_owned()),
+        send: None,
         from: None,
         until: None,
+        narrowing: Narrowing::default(),
         note: String::new(),
         granted_by: "uid:0".to_owned(),
     }

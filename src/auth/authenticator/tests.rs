@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::{Attempt, Authenticator, Login, LoginSettings, Outcome, Refusal, View, Why, origin};
 use crate::auth::password::{HashSettings, hash_password};
-use crate::policy::{Holder, RoleName};
+use crate::policy::{Holder, Narrowing, RoleName};
 use crate::sasl::Credentials;
 use crate::store::{KEY_LEN, NewGrant, NewMailbox, NewUser, Options, Sealer, Settings, Store};
 use crate::telemetry::Service;
@@ -97,8 +97,10 @@ async fn grant(store: &Store, user: UserId, mailbox: MailboxId) {
         holder: Holder::User(user),
         mailbox,
         role: RoleName("reader".into()),
+        send: None,
         from: None,
         until: Some(NOW.plus_millis(1000)),
+        narrowing: Narrowing::default(),
         note: String::new(),
         granted_by: "uid:0".into(),
     };

@@ -73,7 +73,7 @@ impl FetchWriter {
             Event::More
             | Event::Literal(_)
             | Event::Line(_)
-            | Event::Search
+            | Event::Search(_)
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)

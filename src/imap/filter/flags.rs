@@ -3,24 +3,24 @@
 use std::borrow::Cow;
 
 use super::flag;
-use crate::policy::{Effective, FolderClass, Place, ReadState, Rights};
+use crate::policy::{Effective, Place, ReadState, Rights};
 use crate::types::{Flag, FlagKind, SystemFlag};
 
 /// The rights that MYRIGHTS shows: with a read state of one's own, `s` is always among them.
-pub fn shown_rights(effective: &Effective, class: FolderClass) -> Rights {
-    let rights = effective.rights_on(class);
+pub fn shown_rights(effective: &Effective, place: &Place) -> Rights {
+    let rights = effective.rights_on(place);
     let personal = effective.read_state() == ReadState::Personal && rights.has(Rights::READ);
     if personal { rights | Rights::SEEN } else { rights }
 }
 
 /// The same for an open folder; EXAMINE leaves reading alone.
-fn rights_in(effective: &Effective, place: Place) -> Rights {
-    let rights = shown_rights(effective, place.class);
+fn rights_in(effective: &Effective, place: &Place) -> Rights {
+    let rights = shown_rights(effective, place);
     if place.read_only { rights & (Rights::LOOKUP | Rights::READ) } else { rights }
 }
 
 /// SELECT's last code: `READ-ONLY` where nothing at all may be changed (RFC 4314 §5.2).
-pub fn access(effective: &Effective, place: Place) -> &'static str {
+pub fn access(effective: &Effective, place: &Place) -> &'static str {
     let changing = Rights::SEEN | Rights::WRITE | Rights::DELETED | Rights::INSERT | Rights::EXPUNGE;
     if (rights_in(effective, place) & changing).is_empty() { "READ-ONLY" } else { "READ-WRITE" }
 }
@@ -29,7 +29,7 @@ pub fn access(effective: &Effective, place: Place) -> &'static str {
 /// `\*` where keywords are among them and upstream takes new ones.
 ///
 /// `upstream` is its PERMANENTFLAGS, or its FLAGS where it sent none (RFC 3501 §7.1).
-pub fn permanent_flags(effective: &Effective, place: Place, upstream: &[&[u8]]) -> String {
+pub fn permanent_flags(effective: &Effective, place: &Place, upstream: &[&[u8]]) -> String {
     let rights = rights_in(effective, place);
     let mut flags: Vec<Cow<'_, str>> = Vec::new();
     for octets in upstream {

@@ -20,7 +20,7 @@ use crate::policy::{Effective, Place, ReadState};
 use crate::types::Flag;
 
 /// What the client may be told at this moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Window<'a> {
     /// The folder that the client has open, or is opening by the command under way.
     pub folder: Option<Folder<'a>>,
@@ -36,7 +36,7 @@ pub struct Window<'a> {
 }
 
 /// A selected folder.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Folder<'a> {
     pub effective: &'a Effective,
     pub place: Place,
@@ -59,7 +59,7 @@ pub enum Drop {
     NotSelected,
     /// CAPABILITY, ENABLED: ours are our own.
     Session,
-    /// LIST, LSUB: answered from the inventory.
+    /// LIST, LSUB, QUOTA: answered by us.
     Folders,
     /// STATUS of a folder that was not asked for.
     Status,
@@ -152,7 +152,9 @@ pub fn untagged(
             Ok(None)
         }
         Response::Capability(_) | Response::Enabled(_) => Ok(Some(Drop::Session)),
-        Response::List(_) | Response::Lsub(_) => Ok(Some(Drop::Folders)),
+        Response::List(_) | Response::Lsub(_) | Response::Quota(_) | Response::QuotaRoots(_) => {
+            Ok(Some(Drop::Folders))
+        }
         Response::StatusData(data) => Ok(status_data(data, window, out)),
         Response::Vanished { .. } if window.folder.is_some() => Err(Doubt::Vanished),
         Response::Vanished { .. } => Ok(Some(Drop::NotSelected)),
@@ -204,7 +206,7 @@ pub fn alert(out: &mut Vec<u8>, text: &[u8]) {
 
 /// An untagged OK's code in our words, with the text behind it.
 fn code(code: &Code<'_>, window: &Window<'_>) -> Option<(String, &'static str)> {
-    let folder = window.folder?;
+    let folder = window.folder.as_ref()?;
     match code {
         Code::UidValidity(value) => Some((format!("UIDVALIDITY {}", value.0), "UIDs valid")),
         Code::UidNext(uid) => Some((format!("UIDNEXT {uid}"), "Predicted next UID")),
@@ -216,7 +218,7 @@ fn code(code: &Code<'_>, window: &Window<'_>) -> Option<(String, &'static str)> 
         Code::HighestModSeq(value) => Some((format!("HIGHESTMODSEQ {value}"), "Highest")),
         Code::NoModSeq => Some(("NOMODSEQ".to_owned(), "No mod-sequences")),
         Code::PermanentFlags(flags) => {
-            let flags = permanent_flags(folder.effective, folder.place, flags);
+            let flags = permanent_flags(folder.effective, &folder.place, flags);
             Some((format!("PERMANENTFLAGS {flags}"), "Flags you may change"))
         }
         Code::CopyUid { validity, pairs, .. } if window.copy_uid => {

@@ -1,8 +1,8 @@
-//! Answers to SEARCH, written anew with the client's tag.
+//! Answers to SEARCH, SORT and THREAD, written anew with the client's tag.
 
 use super::Drop;
 use crate::imap::command::Tag;
-use crate::imap::scan::{Event, SearchWord};
+use crate::imap::scan::{Event, Listing, SearchWord};
 
 /// What of the current response is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +20,8 @@ pub struct SearchWriter<'a> {
     /// The tag under which we asked upstream.
     ours: &'a Tag,
     client: &'a Tag,
+    /// What the client asked for.
+    wanted: Listing,
     condstore: bool,
     shown: Shown,
     /// A `(MODSEQ` of a plain SEARCH is open.
@@ -30,15 +32,19 @@ pub struct SearchWriter<'a> {
 }
 
 impl<'a> SearchWriter<'a> {
-    pub fn new(ours: &'a Tag, client: &'a Tag, condstore: bool) -> Self {
-        Self { ours, client, condstore, shown: Shown::All, open: false, extended: false, gap: false }
+    pub fn new(ours: &'a Tag, client: &'a Tag, wanted: Listing, condstore: bool) -> Self {
+        Self { ours, client, wanted, condstore, shown: Shown::All, open: false, extended: false, gap: false }
     }
 
     pub fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Option<Drop> {
         match event {
-            Event::Search => {
+            Event::Search(listing) if *listing != self.wanted => {
+                self.shown = Shown::Nothing;
+                return Some(Drop::Search);
+            }
+            Event::Search(listing) => {
                 self.begin(false);
-                out.extend_from_slice(b"* SEARCH");
+                out.extend_from_slice(format!("* {}", listing.as_str()).as_bytes());
             }
             Event::Esearch(tag) => {
                 self.begin(true);

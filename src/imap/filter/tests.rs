@@ -1,15 +1,15 @@
 use super::*;
 use crate::imap::command::Tag;
 use crate::imap::response::parse;
-use crate::imap::scan::{Event, Scanner};
-use crate::policy::{FolderClass, Role};
+use crate::imap::scan::{Event, Listing, Scanner};
+use crate::policy::{FolderClass, Ground, Held, Role};
 use crate::types::{Address, GrantId, LoginName, MailboxId, UserId};
 
 fn effective(role: &Role, read_state: ReadState) -> Effective {
     let user = (UserId(1), LoginName::parse("alice@example.org").unwrap());
     let mailbox = (MailboxId(2), Address::parse("support@example.org").unwrap());
-    let grants = std::iter::once((GrantId(3), role));
-    Effective::union(user, mailbox, grants, (read_state, false), None).unwrap()
+    let grants = std::iter::once(Held::whole(GrantId(3), role));
+    Effective::union(user, mailbox, grants, Ground { read_state, ..Ground::default() }, None).unwrap()
 }
 
 const ALL: &[&[u8]] = &[b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft", b"$a", b"\\*"];
@@ -34,9 +34,9 @@ fn permanent_flags_follow_the_rights() {
         (&manager, Shared, FolderClass::Aggregate, false, "()", "READ-ONLY"),
     ] {
         let effective = effective(role, state);
-        let place = Place { class, read_only };
-        assert_eq!(permanent_flags(&effective, place, ALL), flags, "{} {class}", role.name);
-        assert_eq!(access(&effective, place), expected, "{} {class}", role.name);
+        let place = Place { read_only, ..Place::of(class) };
+        assert_eq!(permanent_flags(&effective, &place, ALL), flags, "{} {class}", role.name);
+        assert_eq!(access(&effective, &place), expected, "{} {class}", role.name);
     }
 }
 
@@ -45,10 +45,10 @@ fn upstream_decides_what_lasts() {
     let [_, responder, _] = Role::built_in();
     let place = Place::of(FolderClass::Inbox);
     let shared = effective(&responder, ReadState::Shared);
-    assert_eq!(permanent_flags(&shared, place, &[b"\\Seen", b"\\Foo", b"\\Recent"]), "(\\Seen)");
+    assert_eq!(permanent_flags(&shared, &place, &[b"\\Seen", b"\\Foo", b"\\Recent"]), "(\\Seen)");
     let personal = effective(&responder, ReadState::Personal);
-    assert_eq!(permanent_flags(&personal, place, &[b"\\Flagged"]), "(\\Seen \\Flagged)");
-    assert_eq!(shown_rights(&personal, FolderClass::Trash).rfc_letters(), "lrswp");
+    assert_eq!(permanent_flags(&personal, &place, &[b"\\Flagged"]), "(\\Seen \\Flagged)");
+    assert_eq!(shown_rights(&personal, &Place::of(FolderClass::Trash)).rfc_letters(), "lrswp");
 }
 
 /// What the client is told of one line.
@@ -68,13 +68,15 @@ fn what_passes_and_what_does_not() {
         (effective(&reader, ReadState::Shared), effective(&responder, ReadState::Shared));
     let none = Window { folder: None, opening: false, no_expunge: false, status: None, copy_uid: false };
     let place = Place::of(FolderClass::Inbox);
-    let open = Window { folder: Some(Folder { effective: &responder, place }), ..none };
-    let opening = Window { folder: Some(Folder { effective: &reader, place }), opening: true, ..none };
-    let by_number = Window { no_expunge: true, ..open };
+    let open =
+        Window { folder: Some(Folder { effective: &responder, place: place.clone() }), ..none.clone() };
+    let opening =
+        Window { folder: Some(Folder { effective: &reader, place }), opening: true, ..none.clone() };
+    let by_number = Window { no_expunge: true, ..open.clone() };
     let items = [StatusItem::Messages, StatusItem::Unseen];
     let asked = Asked { upstream: b"Sent", client: b"Shared/support/Sent", items: &items };
-    let status = Window { status: Some(asked), ..none };
-    let moving = Window { copy_uid: true, ..open };
+    let status = Window { status: Some(asked), ..none.clone() };
+    let moving = Window { copy_uid: true, ..open.clone() };
     for (line, window, expected) in [
         ("* 3 EXISTS\r\n", &open, Ok("* 3 EXISTS\r\n")),
         ("* 3 EXISTS\r\n", &by_number, Ok("* 3 EXISTS\r\n")),
@@ -119,7 +121,7 @@ fn what_passes_and_what_does_not() {
         ),
         ("* ACL Secret alice lr\r\n", &open, Err("unknown")),
         ("* METADATA Secret ()\r\n", &open, Err("unknown")),
-        ("* QUOTA \"\" ()\r\n", &open, Err("unknown")),
+        ("* QUOTA \"\" ()\r\n", &open, Err("folders")),
     ] {
         let told = told(line, window);
         assert_eq!(told.as_deref().map_err(String::as_str), expected, "{line}");
@@ -196,7 +198,29 @@ fn search_is_written_anew() {
         (false, "* ESEARCH (TAG \"P2\") MIN 1\r\n", "", 1),
         (false, "* ESEARCH COUNT 3\r\n", "", 1),
     ] {
-        let mut writer = SearchWriter::new(&ours, &client, condstore);
+        let mut writer = SearchWriter::new(&ours, &client, Listing::Search, condstore);
+        assert_eq!(written(input, |event, out| writer.event(event, out)), (expected.to_owned(), dropped));
+    }
+}
+
+#[test]
+fn sort_and_thread_are_told_to_who_asked_for_them() {
+    let (ours, client) = (Tag::parse(b"P1").unwrap(), Tag::parse(b"a.7").unwrap());
+    for (wanted, input, expected, dropped) in [
+        (Listing::Sort, "* SORT 5 3 4\r\n", "* SORT 5 3 4\r\n", 0),
+        (Listing::Sort, "* SORT\r\n", "* SORT\r\n", 0),
+        (Listing::Sort, "* SEARCH 5 3 4\r\n", "", 1),
+        (Listing::Search, "* SORT 5 3 4\r\n", "", 1),
+        (
+            Listing::Thread,
+            "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n",
+            "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n",
+            0,
+        ),
+        (Listing::Thread, "* THREAD\r\n", "* THREAD\r\n", 0),
+        (Listing::Sort, "* THREAD (2)(3)\r\n", "", 1),
+    ] {
+        let mut writer = SearchWriter::new(&ours, &client, wanted, false);
         assert_eq!(written(input, |event, out| writer.event(event, out)), (expected.to_owned(), dropped));
     }
 }

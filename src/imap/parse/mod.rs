@@ -12,7 +12,9 @@ mod fetch;
 mod folder;
 mod list;
 mod login;
+mod quota;
 mod search;
+mod sort;
 
 use crate::types::Separator;
 
@@ -73,6 +75,8 @@ enum Verb {
     Expunge,
     Fetch,
     GetAcl,
+    GetQuota,
+    GetQuotaRoot,
     Id,
     Idle,
     List,
@@ -88,15 +92,17 @@ enum Verb {
     Search,
     Select,
     SetAcl,
+    Sort,
     Status,
     Store,
     Subscribe,
+    Thread,
     Uid,
     Unselect,
     Unsubscribe,
 }
 
-const VERBS: [(&str, Verb); 35] = [
+const VERBS: [(&str, Verb); 39] = [
     ("APPEND", Verb::Append),
     ("AUTHENTICATE", Verb::Authenticate),
     ("CAPABILITY", Verb::Capability),
@@ -111,6 +117,8 @@ const VERBS: [(&str, Verb); 35] = [
     ("EXPUNGE", Verb::Expunge),
     ("FETCH", Verb::Fetch),
     ("GETACL", Verb::GetAcl),
+    ("GETQUOTA", Verb::GetQuota),
+    ("GETQUOTAROOT", Verb::GetQuotaRoot),
     ("ID", Verb::Id),
     ("IDLE", Verb::Idle),
     ("LIST", Verb::List),
@@ -126,15 +134,17 @@ const VERBS: [(&str, Verb); 35] = [
     ("SEARCH", Verb::Search),
     ("SELECT", Verb::Select),
     ("SETACL", Verb::SetAcl),
+    ("SORT", Verb::Sort),
     ("STATUS", Verb::Status),
     ("STORE", Verb::Store),
     ("SUBSCRIBE", Verb::Subscribe),
+    ("THREAD", Verb::Thread),
     ("UID", Verb::Uid),
     ("UNSELECT", Verb::Unselect),
     ("UNSUBSCRIBE", Verb::Unsubscribe),
 ];
 
-/// Verbs after `UID` (RFC 3501 §6.4.8, RFC 4315, RFC 6851).
+/// Verbs after `UID` (RFC 3501 §6.4.8, RFC 4315, RFC 6851, RFC 5256).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum UidVerb {
     Copy,
@@ -142,16 +152,20 @@ enum UidVerb {
     Fetch,
     Move,
     Search,
+    Sort,
     Store,
+    Thread,
 }
 
-const UID_VERBS: [(&str, UidVerb); 6] = [
+const UID_VERBS: [(&str, UidVerb); 8] = [
     ("COPY", UidVerb::Copy),
     ("EXPUNGE", UidVerb::Expunge),
     ("FETCH", UidVerb::Fetch),
     ("MOVE", UidVerb::Move),
     ("SEARCH", UidVerb::Search),
+    ("SORT", UidVerb::Sort),
     ("STORE", UidVerb::Store),
+    ("THREAD", UidVerb::Thread),
 ];
 
 /// Reads a whole command, as [`super::frame::Framer::line`] holds it.
@@ -231,6 +245,8 @@ fn verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
         Verb::DeleteAcl => acl::delete(cursor)?,
         Verb::Fetch => fetch::fetch(cursor, false)?,
         Verb::GetAcl => acl::get(cursor)?,
+        Verb::GetQuota => quota::quota(cursor)?,
+        Verb::GetQuotaRoot => quota::root(cursor)?,
         Verb::Id => login::id(cursor)?,
         Verb::List => list::list(cursor)?,
         Verb::ListRights => acl::list_rights(cursor)?,
@@ -239,7 +255,9 @@ fn verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
         Verb::MyRights => acl::my_rights(cursor)?,
         Verb::Search => search::search(cursor, false)?,
         Verb::SetAcl => acl::set(cursor)?,
+        Verb::Sort => sort::sort(cursor, false)?,
         Verb::Status => folder::status(cursor)?,
+        Verb::Thread => sort::thread(cursor, false)?,
         Verb::Uid => return uid_verb(cursor, line),
     };
     Ok(Some(command))
@@ -254,6 +272,8 @@ fn uid_verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
         }
         UidVerb::Fetch => fetch::fetch(cursor, true)?,
         UidVerb::Search => search::search(cursor, true)?,
+        UidVerb::Sort => sort::sort(cursor, true)?,
+        UidVerb::Thread => sort::thread(cursor, true)?,
     };
     Ok(Some(command))
 }

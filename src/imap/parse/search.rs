@@ -26,18 +26,24 @@ pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<Command> {
         charset = Some(known_charset(&cursor.astring()?)?);
         cursor.space()?;
     }
+    let keys = keys(cursor, charset)?;
+    Ok(Command::Search { uid, search: Search { ret, charset, keys } })
+}
+
+/// The keys, up to the command's end.
+pub(super) fn keys(cursor: &mut Cursor<'_>, charset: Option<&'static str>) -> Parsed<Vec<SearchKey>> {
     let mut reader = Reader { cursor, left: MAX_KEYS, ascii: charset == Some(US_ASCII) };
     let mut keys = vec![reader.key(MAX_DEPTH)?];
     while reader.cursor.take(b' ') {
         keys.push(reader.key(MAX_DEPTH)?);
     }
     cursor.end()?;
-    Ok(Command::Search { uid, search: Search { ret, charset, keys } })
+    Ok(keys)
 }
 
 const US_ASCII: &str = "US-ASCII";
 
-fn known_charset(name: &[u8]) -> Parsed<&'static str> {
+pub(super) fn known_charset(name: &[u8]) -> Parsed<&'static str> {
     let known = [US_ASCII, "UTF-8"].into_iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name));
     known.ok_or(Wrong::Charset)
 }

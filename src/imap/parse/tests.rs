@@ -221,11 +221,8 @@ fn unknown_verbs_are_told_apart() {
         "XLIST \"\" *",
         "STARTTLS",
         "COMPRESS DEFLATE",
-        "GETQUOTA x",
         "SETQUOTA x (STORAGE 1)",
-        "SORT (DATE) UTF-8 ALL",
-        "THREAD REFERENCES UTF-8 ALL",
-        "UID SORT (DATE) UTF-8 ALL",
+        "ESORT (DATE) UTF-8 ALL",
         "UID NOOP",
         "NOTIFY SET STATUS (personal)",
         "GETMETADATA x /private/specialuse",
@@ -444,6 +441,52 @@ fn fetch_limits() {
     let flags = |count: usize| parse(&format!("STORE 1 FLAGS ({})", vec!["k"; count].join(" "))).is_ok();
     assert!(flags(64));
     assert!(!flags(65));
+}
+
+#[test]
+fn sorts_threads_and_quotas() {
+    for (line, words) in [
+        ("SORT (DATE) UTF-8 ALL", "SortKey { reverse: false, by: Date }"),
+        (
+            "UID SORT (REVERSE ARRIVAL subject) us-ascii UNSEEN",
+            "reverse: true, by: Arrival }, SortKey { reverse: false",
+        ),
+        ("SORT (REVERSE DISPLAYFROM) UTF-8 SUBJECT \"gr\u{fc}n\"", "DisplayFrom"),
+        ("THREAD REFERENCES UTF-8 SINCE 1-Feb-2026", "by: References"),
+        ("UID THREAD orderedsubject US-ASCII ALL", "OrderedSubject"),
+        ("THREAD REFS UTF-8 ALL", "Refs"),
+        ("GETQUOTA \"\"", "root: []"),
+        ("GETQUOTA support@example.org", "GetQuota"),
+        ("GETQUOTAROOT INBOX", "GetQuotaRoot(Ok("),
+    ] {
+        let printed = format!("{:?}", parse(line).unwrap_or_else(|kind| panic!("{line}: {kind:?}")));
+        assert!(printed.contains(words), "{line}: {printed}");
+    }
+    for line in [
+        "SORT",
+        "SORT () UTF-8 ALL",
+        "SORT DATE UTF-8 ALL",
+        "SORT (DATE)",
+        "SORT (DATE) UTF-8",
+        "SORT (DATE) ALL",
+        "SORT (REVERSE) UTF-8 ALL",
+        "SORT (REVERSE REVERSE DATE) UTF-8 ALL",
+        "SORT (X-SCORE) UTF-8 ALL",
+        "SORT (CC CC CC CC CC CC CC CC CC CC) UTF-8 ALL",
+        "SORT RETURN (COUNT) (DATE) UTF-8 ALL",
+        "SORT (DATE) US-ASCII SUBJECT \"gr\u{fc}n\"",
+        "SORT (DATE) UTF-8 X-MAILBOX y",
+        "THREAD UTF-8 ALL",
+        "THREAD X UTF-8 ALL",
+        "THREAD REFERENCES ALL",
+        "THREAD REFERENCES UTF-8 ALL x",
+        "GETQUOTA",
+        "GETQUOTA a b",
+        "GETQUOTAROOT",
+        "GETQUOTAROOT INBOX x",
+    ] {
+        assert!(matches!(parse(line).err(), Some(BadKind::Syntax | BadKind::Charset)), "{line}");
+    }
 }
 
 #[test]

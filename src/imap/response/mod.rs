@@ -6,10 +6,12 @@
 
 mod code;
 mod data;
+mod quota;
 mod words;
 
 pub use code::{Code, Pairs};
 pub use data::{Listed, StatusData, status_item_name};
+pub use quota::{Quota, QuotaData, Resource};
 pub use words::{Unparseable, Words};
 
 use crate::imap::command::Tag;
@@ -37,6 +39,9 @@ pub enum Response<'a> {
     List(Listed),
     Lsub(Listed),
     StatusData(StatusData),
+    Quota(QuotaData),
+    /// The roots of a folder, by upstream's names.
+    QuotaRoots(Vec<Vec<u8>>),
     /// RFC 7162 §3.2.10.
     Vanished {
         earlier: bool,
@@ -112,6 +117,10 @@ fn untagged(rest: &[u8]) -> Result<Response<'_>, Unparseable> {
         Ok(Response::Lsub(data::listed(words)?))
     } else if is("STATUS") {
         Ok(Response::StatusData(data::status_data(words)?))
+    } else if is("QUOTA") {
+        Ok(Response::Quota(quota::quota(words)?))
+    } else if is("QUOTAROOT") {
+        Ok(Response::QuotaRoots(quota::roots(words)?))
     } else if is("VANISHED") {
         data::vanished(words)
     } else {
@@ -229,6 +238,25 @@ mod tests {
     }
 
     #[test]
+    fn quota_and_its_roots() {
+        let storage = Quota { resource: Resource::Storage, used: 10, limit: 512 };
+        let message = Quota { resource: Resource::Message, used: 1, limit: 9 };
+        let data = |root: &[u8], resources: &[Quota]| {
+            Response::Quota(QuotaData { root: root.to_vec(), resources: resources.to_vec() })
+        };
+        let cases: &[(&[u8], Response<'_>)] = &[
+            (b"* QUOTA \"User quota\" (STORAGE 10 512)\r\n", data(b"User quota", &[storage])),
+            (b"* quota a (X-FOO 1 2 message 1 9)\r\n", data(b"a", &[message])),
+            (b"* QUOTA \"\" ()\r\n", data(b"", &[])),
+            (b"* QUOTAROOT INBOX \"a b\" c\r\n", Response::QuotaRoots(vec![b"a b".to_vec(), b"c".to_vec()])),
+            (b"* QUOTAROOT INBOX\r\n", Response::QuotaRoots(vec![])),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(parse(line).as_ref(), Ok(expected), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
     fn lines_that_are_none() {
         for line in [
             b"P1\r\n".as_slice(),
@@ -240,6 +268,8 @@ mod tests {
             b"* FLAGS (a\r\n",
             b"* LIST () \"/\"\r\n",
             b"* OK",
+            b"* QUOTA a (STORAGE x 1)\r\n",
+            b"* QUOTA a (STORAGE 1 2\r\n",
         ] {
             assert_eq!(parse(line), Err(Unparseable), "{}", line.escape_ascii());
         }

@@ -28,12 +28,13 @@ pub enum Event<'a> {
     Dropped,
     FetchEnd,
 
-    /// `* SEARCH`. Numbers follow, then [`Event::SearchEnd`].
-    Search,
+    /// `* SEARCH`, `* SORT` or `* THREAD`. Numbers follow, then [`Event::SearchEnd`].
+    Search(Listing),
     /// `* ESEARCH`, with the tag of its correlator (RFC 4466 §2.6.2); empty if it has none.
     Esearch(&'a [u8]),
     SearchWord(SearchWord),
-    /// Digits, spaces, colons and commas. [`super::Numbers`] reads them.
+    /// Digits, spaces, colons and commas, which [`super::Numbers`] reads; in THREAD digits,
+    /// spaces and parentheses.
     SearchNumbers(&'a [u8]),
     SearchEnd,
 
@@ -63,6 +64,26 @@ pub enum ItemKind {
     Rfc822,
     Rfc822Header,
     Rfc822Text,
+}
+
+/// What a list of numbers answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Listing {
+    Search,
+    /// RFC 5256 §4: in the order asked for.
+    Sort,
+    /// RFC 5256 §4: with parentheses.
+    Thread,
+}
+
+impl Listing {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Search => "SEARCH",
+            Self::Sort => "SORT",
+            Self::Thread => "THREAD",
+        }
+    }
 }
 
 /// What may stand among the numbers of SEARCH and ESEARCH (RFC 4731 §3.1, RFC 7162 §3.1.5).
@@ -159,7 +180,7 @@ pub(super) enum Found {
     Literal(u64),
     Dropped,
     FetchEnd,
-    Search,
+    Search(Listing),
     Esearch,
     SearchWord(SearchWord),
     SearchNumbers(Span),
@@ -181,7 +202,7 @@ impl Found {
             Self::Literal(left) => Event::Literal(left),
             Self::Dropped => Event::Dropped,
             Self::FetchEnd => Event::FetchEnd,
-            Self::Search => Event::Search,
+            Self::Search(listing) => Event::Search(listing),
             Self::Esearch => Event::Esearch(held),
             Self::SearchWord(word) => Event::SearchWord(word),
             Self::SearchNumbers(span) => Event::SearchNumbers(span.octets(input, held)),

@@ -1,6 +1,6 @@
 //! What kind of response begins.
 
-use super::Fault;
+use super::{Fault, Listing};
 
 /// Longest beginning that decides: `* 4294967295 FETCH (`, or an unknown word.
 const MAX_HEAD: usize = 96;
@@ -9,8 +9,8 @@ const MAX_HEAD: usize = 96;
 pub(super) enum Head {
     /// `* n FETCH (`.
     Fetch(u32),
-    /// `* SEARCH`.
-    Search,
+    /// `* SEARCH`, `* SORT`, `* THREAD`.
+    Search(Listing),
     /// `* ESEARCH`.
     Esearch,
     /// The rest of the line is for people and never announces a literal: tagged, `+`, OK, NO,
@@ -25,7 +25,7 @@ impl Head {
     pub(super) fn is_line(self) -> bool {
         match self {
             Self::Text | Self::Structured => true,
-            Self::Fetch(_) | Self::Search | Self::Esearch => false,
+            Self::Fetch(_) | Self::Search(_) | Self::Esearch => false,
         }
     }
 }
@@ -48,7 +48,11 @@ pub(super) fn classify(start: &[u8]) -> Result<Option<(Head, usize)>, Fault> {
     }
     let is = |name: &str| text.eq_ignore_ascii_case(name.as_bytes());
     let head = if is("SEARCH") {
-        Head::Search
+        Head::Search(Listing::Search)
+    } else if is("SORT") {
+        Head::Search(Listing::Sort)
+    } else if is("THREAD") {
+        Head::Search(Listing::Thread)
     } else if is("ESEARCH") {
         Head::Esearch
     } else if ["OK", "NO", "BAD", "BYE", "PREAUTH"].into_iter().any(is) {

@@ -26,7 +26,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Event, Fault, Item, ItemKind, SearchWord};
+pub use event::{Event, Fault, Item, ItemKind, Listing, SearchWord};
 pub(super) use head::long_number as decimal;
 pub use search::Numbers;
 
@@ -187,10 +187,10 @@ impl Scanner {
                 self.state = State::Between;
                 Some(Found::Fetch(number))
             }
-            Head::Search => {
+            Head::Search(listing) => {
                 self.held.clear();
-                self.state = State::Search(search::Cursor::plain());
-                Some(Found::Search)
+                self.state = State::Search(search::Cursor::plain(listing));
+                Some(Found::Search(listing))
             }
             Head::Esearch => {
                 self.held.clear();

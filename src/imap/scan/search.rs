@@ -1,6 +1,6 @@
-//! Answers to SEARCH (RFC 3501 §7.2.5, RFC 4731, RFC 7162 §3.1.5): maybe megabytes of numbers.
+//! Answers to SEARCH, SORT and THREAD (RFC 3501 §7.2.5, RFC 4731, RFC 5256 §4, RFC 7162 §3.1.5): maybe megabytes of numbers.
 
-use super::{Fault, SearchWord};
+use super::{Fault, Listing, SearchWord};
 use crate::types::UidSet;
 
 /// Longest correlator: `(TAG "..")` with a tag of ours, which are short.
@@ -11,6 +11,8 @@ enum At {
     /// Behind `* ESEARCH`: a correlator, or none.
     Correlator,
     Numbers,
+    /// In THREAD, so many parentheses deep.
+    Threads(u32),
     Word,
     /// Behind CR.
     Cr,
@@ -36,8 +38,12 @@ pub(super) enum Step {
 }
 
 impl Cursor {
-    pub(super) fn plain() -> Self {
-        Self { at: At::Numbers, open: false, extended: false }
+    pub(super) fn plain(listing: Listing) -> Self {
+        let at = match listing {
+            Listing::Search | Listing::Sort => At::Numbers,
+            Listing::Thread => At::Threads(0),
+        };
+        Self { at, open: false, extended: false }
     }
 
     pub(super) fn extended() -> Self {
@@ -51,6 +57,7 @@ impl Cursor {
         match self.at {
             At::Correlator => self.correlator(input, held),
             At::Numbers => self.numbers(input),
+            At::Threads(depth) => self.threads(depth, input),
             At::Word => self.word(input, held),
             At::Cr if input[0] == b'\n' => Ok(Step::End(1)),
             At::Cr => Err(Fault::LineEnd),
@@ -102,6 +109,33 @@ impl Cursor {
             _ => return Err(Fault::Search),
         }
         Ok(Step::Moved(1))
+    }
+
+    /// Numbers and balanced parentheses; their depth is how long a thread is.
+    fn threads(&mut self, mut depth: u32, input: &[u8]) -> Result<Step, Fault> {
+        let mut end = 0;
+        for octet in input {
+            match octet {
+                b'0'..=b'9' if depth > 0 => {}
+                b' ' => {}
+                b'(' => depth = depth.checked_add(1).ok_or(Fault::TooDeep)?,
+                b')' => depth = depth.checked_sub(1).ok_or(Fault::Search)?,
+                _ => break,
+            }
+            end += 1;
+        }
+        self.at = At::Threads(depth);
+        if end > 0 {
+            return Ok(Step::Numbers(end));
+        }
+        match input[0] {
+            b'\r' if depth == 0 => {
+                self.at = At::Cr;
+                Ok(Step::Moved(1))
+            }
+            b'\r' | b'\n' => Err(Fault::LineEnd),
+            _ => Err(Fault::Search),
+        }
     }
 
     fn word(&mut self, input: &[u8], held: &mut Vec<u8>) -> Result<Step, Fault> {

@@ -126,10 +126,10 @@ const CASES: &[(&[u8], &[&str])] = &[
             "Structure",
         ],
     ),
-    (b"* SEARCH\r\n", &["Search", "SearchEnd"]),
+    (b"* SEARCH\r\n", &["Search(Search)", "SearchEnd"]),
     (
         b"* SEARCH 1 2 30 (MODSEQ 917)\r\n",
-        &["Search", "Numbers 1 2 30 ", "SearchWord(ModSeq)", "Numbers 917", "SearchEnd"],
+        &["Search(Search)", "Numbers 1 2 30 ", "SearchWord(ModSeq)", "Numbers 917", "SearchEnd"],
     ),
     (
         b"* ESEARCH (TAG \"P1\") UID MIN 1 ALL 1:3,5\r\n",
@@ -169,7 +169,12 @@ const CASES: &[(&[u8], &[&str])] = &[
     (b"* 1 FETCH (RFC822.SIZE )\r\n", &["Fetch(1)", "Rfc822Size RFC822.SIZE", "Structure"]),
     (b"* 1 FETCH (BODY[] {4294967296}\r\n", &["Fetch(1)", "Section BODY[]", "LiteralSize"]),
     (b"* 1 FETCH (BODY[] {}\r\n", &["Fetch(1)", "Section BODY[]", "LiteralSize"]),
-    (b"* SEARCH 1 x\r\n", &["Search", "Numbers 1 ", "Search"]),
+    (b"* SEARCH 1 x\r\n", &["Search(Search)", "Numbers 1 ", "Search"]),
+    (b"* SORT 3 1\r\n", &["Search(Sort)", "Numbers 3 1", "SearchEnd"]),
+    (b"* thread (2)(3 (4)(5))\r\n", &["Search(Thread)", "Numbers (2)(3 (4)(5))", "SearchEnd"]),
+    (b"* THREAD (2\r\n", &["Search(Thread)", "Numbers (2", "LineEnd"]),
+    (b"* THREAD 2)\r\n", &["Search(Thread)", "Numbers ", "Search"]),
+    (b"* THREAD (2))\r\n", &["Search(Thread)", "Search"]),
     (b"\r\n", &["Structure"]),
     (b"*OK\r\n", &["Structure"]),
 ];

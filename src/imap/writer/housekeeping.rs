@@ -42,6 +42,10 @@ pub enum Housekeeping<'a> {
         folder: &'a [u8],
         items: &'a [StatusItem],
     },
+    /// RFC 9208 §4.2.
+    QuotaRoot {
+        folder: &'a [u8],
+    },
     Examine {
         folder: &'a [u8],
         condstore: bool,
@@ -84,6 +88,7 @@ pub fn housekeeping(what: &Housekeeping<'_>, tag: &str) -> Option<Outgoing> {
         }
         Housekeeping::Inventory { special_use: false } => line.word("LIST \"\" \"*\"").end(),
         Housekeeping::Status { folder, items } => status(line, folder, items),
+        Housekeeping::QuotaRoot { folder } => line.word("GETQUOTAROOT").string(folder).end(),
         Housekeeping::Examine { folder, condstore } => {
             let line = line.word("EXAMINE").string(folder);
             if condstore { line.word("(CONDSTORE)").end() } else { line.end() }

@@ -124,7 +124,7 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
             };
             unselect(line, context)
         }
-        StepKind::Submit => None,
+        StepKind::Address | StepKind::Submit { .. } => None,
     }
 }
 
@@ -163,6 +163,8 @@ fn carry(line: Encoder, command: &Command, context: &Context<'_>) -> Option<Outg
         Command::Check => line.word("CHECK").end(),
         Command::Idle => line.word("IDLE").end(),
         Command::Search { uid, search } => self::search(verb(line, *uid, "SEARCH"), search, context.esearch),
+        Command::Sort { uid, sort } => search::sort(verb(line, *uid, "SORT"), sort).end(),
+        Command::Thread { uid, thread } => search::thread(verb(line, *uid, "THREAD"), thread).end(),
         Command::Status { items, .. } => status(line, context.folder?, items),
         // Never with USE: classes are pinned, and special uses are not for clients to give.
         Command::Create { .. } => line.word("CREATE").string(context.new_folder?.to_wire().as_bytes()).end(),
@@ -190,6 +192,8 @@ fn carry(line: Encoder, command: &Command, context: &Context<'_>) -> Option<Outg
         | Command::GetAcl(_)
         | Command::SetAcl(_)
         | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
         | Command::Close
         | Command::Unselect
         | Command::Expunge

@@ -1,7 +1,7 @@
 //! SEARCH from its typed keys.
 
 use super::encoder::Encoder;
-use crate::imap::command::{Search, SearchKey};
+use crate::imap::command::{Search, SearchKey, Sort, SortBy, Thread, Threading};
 
 /// CHARSET is given exactly when a string needs it: some hosts know US-ASCII alone.
 pub(super) fn search(line: Encoder, search: &Search, esearch: bool) -> Encoder {
@@ -14,6 +14,40 @@ pub(super) fn search(line: Encoder, search: &Search, esearch: bool) -> Encoder {
     if !search.keys.iter().all(is_ascii) {
         line = line.word("CHARSET UTF-8");
     }
+    search.keys.iter().fold(line, |line, key| self::key(line.raw(" "), key))
+}
+
+/// SORT; the charset is the client's, and its strings are of it.
+pub(super) fn sort(line: Encoder, sort: &Sort) -> Encoder {
+    let name = |by: SortBy| match by {
+        SortBy::Arrival => "ARRIVAL",
+        SortBy::Cc => "CC",
+        SortBy::Date => "DATE",
+        SortBy::DisplayFrom => "DISPLAYFROM",
+        SortBy::DisplayTo => "DISPLAYTO",
+        SortBy::From => "FROM",
+        SortBy::Size => "SIZE",
+        SortBy::Subject => "SUBJECT",
+        SortBy::To => "TO",
+    };
+    let reverse = |reverse: bool| if reverse { "REVERSE " } else { "" };
+    let keys: Vec<String> =
+        sort.keys.iter().map(|key| format!("{}{}", reverse(key.reverse), name(key.by))).collect();
+    in_charset(line.word(format_args!("({})", keys.join(" "))), &sort.search)
+}
+
+/// THREAD.
+pub(super) fn thread(line: Encoder, thread: &Thread) -> Encoder {
+    let by = match thread.by {
+        Threading::OrderedSubject => "ORDEREDSUBJECT",
+        Threading::References => "REFERENCES",
+        Threading::Refs => "REFS",
+    };
+    in_charset(line.word(by), &thread.search)
+}
+
+fn in_charset(line: Encoder, search: &Search) -> Encoder {
+    let line = line.word(search.charset.unwrap_or("UTF-8"));
     search.keys.iter().fold(line, |line, key| self::key(line.raw(" "), key))
 }
 

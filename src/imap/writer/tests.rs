@@ -52,6 +52,8 @@ fn what_is_carried_as_asked() {
             "P1 UID SEARCH RETURN (MIN COUNT) OR (SEEN FLAGGED) NOT SUBJECT \\\"x\\\"\\r\\n",
         ),
         ("SEARCH RETURN () ALL", "P1 SEARCH RETURN () ALL\\r\\n"),
+        ("sort (reverse date displayto) utf-8 unseen", "P1 SORT (REVERSE DATE DISPLAYTO) UTF-8 UNSEEN\\r\\n"),
+        ("UID THREAD references us-ascii TO x", "P1 UID THREAD REFERENCES US-ASCII TO \\\"x\\\"\\r\\n"),
         (
             "SEARCH CHARSET UTF-8 SUBJECT \"gr\u{fc}n\" BODY \"a\\\"b\"",
             "P1 SEARCH CHARSET UTF-8 SUBJECT {5}\\r\\n|gr\\xc3\\xbcn BODY {3}\\r\\n|a\\\"b\\r\\n",
@@ -161,7 +163,8 @@ fn steps_of_changing_commands() {
         (StepKind::DeleteFolder, "RENAME x y", "nothing"),
         (StepKind::Unselect, "CLOSE", "P1 UNSELECT"),
         (StepKind::Unselect, "EXPUNGE", "nothing"),
-        (StepKind::Submit, "NOOP", "nothing"),
+        (StepKind::Address, "NOOP", "nothing"),
+        (StepKind::Submit { on_behalf: false }, "NOOP", "nothing"),
     ] {
         assert_eq!(
             written(&kind, line).trim_end_matches("\\r\\n").replace("\\\\", "\\").replace("\\\"", "\""),

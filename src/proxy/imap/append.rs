@@ -9,7 +9,7 @@ use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::frame::Announced;
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
-use crate::policy::{Fact, Facts, Next, Permit, Rights, Step};
+use crate::policy::{Fact, Facts, Next, Permit, Rights, Site, Step};
 use crate::telemetry::Outcome as Came;
 use crate::types::UidSet;
 use crate::upstream::EnabledSet;
@@ -28,8 +28,8 @@ impl Session {
                     return self.deny(&tag, &command, &denial).await;
                 }
             },
-            Ask::NoTarget { parent } => {
-                let code = self.try_create(parent);
+            Ask::NoTarget { site } => {
+                let code = self.try_create(&site);
                 self.drop_message(announced).await?;
                 return self.not_found(&tag, &command, code).await;
             }
@@ -220,10 +220,8 @@ impl Session {
         self.watch.unless_lost(Waiting::Rest, dropped).await?
     }
 
-    pub(super) fn try_create(&self, parent: Option<crate::policy::FolderClass>) -> Option<&'static str> {
-        let effective = self.watch.effective();
-        let held = parent.map_or(effective.rights_on_root(), |class| effective.rights_on(class));
-        held.has(Rights::CREATE).then_some("TRYCREATE")
+    pub(super) fn try_create(&self, site: &Site) -> Option<&'static str> {
+        self.watch.effective().rights_at(site).has(Rights::CREATE).then_some("TRYCREATE")
     }
 
     /// Ours, or upstream's if that is smaller (RFC 7889).

@@ -12,7 +12,7 @@ use super::session::Selected;
 use super::watch::{Waiting, Watch};
 use crate::imap::command::Tag;
 use crate::imap::response::{self, Code, Condition, Response};
-use crate::imap::scan::{Event, Numbers};
+use crate::imap::scan::{Event, Listing, Numbers};
 use crate::imap::writer::Outgoing;
 use crate::net::Wire;
 use crate::policy::Copied;
@@ -112,8 +112,8 @@ pub(super) struct Manner {
     /// The step is a FETCH, STORE or SEARCH by sequence number (RFC 3501 §7.4.1).
     pub(super) no_expunge: bool,
     pub(super) condstore: bool,
-    /// The step is a SEARCH of the client's.
-    pub(super) searches: bool,
+    /// The step is a SEARCH, SORT or THREAD of the client's.
+    pub(super) searches: Option<Listing>,
     /// The client numbers by UID.
     pub(super) by_uid: bool,
     /// The client may learn where messages went: it may read the target.

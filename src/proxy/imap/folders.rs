@@ -130,10 +130,7 @@ impl Session {
     async fn folders_changed(&mut self, command: &Command) -> Result<(), Ended> {
         if let Command::Rename { from: Ok(from), to: Ok(to) } = command {
             let (old, new) = (from.clone(), to.clone());
-            let moved = self
-                .services
-                .store
-                .update_mailbox(self.watch.mailbox(), move |mailbox| mailbox.move_pins(&old, &new));
+            let moved = self.services.store.rename_folder(self.watch.mailbox(), old, new);
             if let Err(error) = moved.await {
                 tracing::error!(%error, "the pinned classes of a renamed folder cannot be moved");
             }
@@ -173,14 +170,17 @@ impl Session {
         }
     }
 
-    /// Where something is hidden, unknown names are hidden too: a folder made through us is known.
+    /// Where something is hidden, from all or from a narrowed grant, unknown names are hidden
+    /// too: a folder made through us is known.
     async fn pin_new(&mut self, folder: &FolderName) {
         let snapshot = self.services.store.snapshot();
-        let needs_pin = |mailbox: &Arc<Mailbox>| mailbox.hides() && mailbox.pin(folder).is_none();
+        let unknown_are_hidden = |mailbox: &Mailbox| mailbox.hides() || snapshot.narrows(mailbox.id);
+        let needs_pin = |mailbox: &Arc<Mailbox>| unknown_are_hidden(mailbox) && mailbox.pin(folder).is_none();
         if !snapshot.mailbox(self.watch.mailbox()).is_some_and(needs_pin) {
             return;
         }
-        let class = self.view().class_above(folder).map_or(FolderClass::Ordinary, FolderClass::of_child);
+        let above = self.view().site_of(folder).parent;
+        let class = above.map_or(FolderClass::Ordinary, |above| above.class.of_child());
         let pin = Pin { folder: folder.clone(), uid_validity: None, class };
         let pinned =
             self.services.store.update_mailbox(self.watch.mailbox(), move |mailbox| mailbox.pins.push(pin));
@@ -204,9 +204,7 @@ impl Session {
     pub(super) async fn strip(&mut self, command: &Command, step: &Step) -> Result<Answer, Ended> {
         let failed = Ok(Answer { condition: Condition::No, code: None });
         let wire = super::record::target(command).and_then(|name| self.folders.inventory.find(name));
-        let (Some(wire), Ok(target)) =
-            (wire.map(|entry| entry.wire.clone()), self.services.target(self.watch.mailbox()))
-        else {
+        let (Some(wire), Ok(target)) = (wire.map(|entry| entry.wire.clone()), self.target()) else {
             return failed;
         };
         let lease = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH);

@@ -212,7 +212,7 @@ const IDLING: Manner = Manner {
     opening: false,
     no_expunge: false,
     condstore: false,
-    searches: false,
+    searches: None,
     by_uid: true,
     tells_uids: false,
     as_rfc822: false,

@@ -10,19 +10,25 @@ use super::watch::Waiting;
 use crate::imap::command::Tag;
 use crate::imap::filter;
 use crate::imap::reply::{self, Outcome};
-use crate::upstream::{EnabledSet, LeaseError};
+use crate::store::StoreError;
+use crate::upstream::{EnabledSet, LeaseError, Target};
 
 /// Longest time for a connection and a login upstream; clients give up after 30 to 60 s.
 const CONNECT: Duration = Duration::from_secs(20);
 
 impl Session {
+    /// What is needed to reach the host of the mailbox in focus.
+    pub(super) fn target(&self) -> Result<Target, StoreError> {
+        self.services.target(self.watch.mailbox(), self.password.as_ref())
+    }
+
     /// Sees to it that the session has a connection. Answers the client with a temporary NO
     /// and returns `false` if it cannot be had.
     pub(super) async fn lease(&mut self, tag: &Tag, wanted: EnabledSet) -> Result<bool, Ended> {
         if self.lease.is_some() {
             return Ok(true);
         }
-        let target = match self.services.target(self.watch.mailbox()) {
+        let target = match self.target() {
             Ok(target) => target,
             Err(error) => {
                 tracing::error!(%error, "the mailbox's credential cannot be used");

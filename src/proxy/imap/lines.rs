@@ -69,6 +69,8 @@ impl Lines<'_> {
             | Response::List(_)
             | Response::Lsub(_)
             | Response::StatusData(_)
+            | Response::Quota(_)
+            | Response::QuotaRoots(_)
             | Response::Vanished { .. }
             | Response::Unknown => self.untagged(&response),
         }
@@ -194,6 +196,8 @@ impl Lines<'_> {
             | Response::List(_)
             | Response::Lsub(_)
             | Response::StatusData(_)
+            | Response::Quota(_)
+            | Response::QuotaRoots(_)
             | Response::Vanished { .. }
             | Response::Unknown => {}
         }

@@ -9,7 +9,6 @@ use super::exchange::Found;
 use super::folders::upstream_items;
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::action::Scene as _;
 use crate::imap::command::{self, Command, FolderArg, StatusItem, Tag};
 use crate::imap::filter;
 use crate::imap::list::{View as Listing, Visible};
@@ -70,7 +69,11 @@ impl Session {
             | Command::Unselect
             | Command::Expunge
             | Command::UidExpunge(_)
+            | Command::GetQuota { .. }
+            | Command::GetQuotaRoot(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -121,8 +124,7 @@ impl Session {
         self.condstore |=
             items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
         let readable = |name: &FolderName| {
-            let class = self.watch.class_of(name);
-            let status = Action::Status(class);
+            let status = Action::Status(self.watch.place_of(name));
             matches!(decide(self.watch.effective(), &status, clock::now()), Decision::Permit(_))
         };
         let folders: Vec<_> = folders.into_iter().filter(readable).collect();
@@ -155,7 +157,7 @@ impl Session {
         let effective = self.watch.effective();
         let subscriptions = view.snapshot.subscriptions(effective.user, effective.mailbox);
         let seen = self.folders.inventory.entries().iter().filter_map(|entry| view.entry(&entry.name));
-        let seen: Vec<_> = seen.map(|(entry, class)| (entry, class, entry.name.to_wire())).collect();
+        let seen: Vec<_> = seen.map(|(entry, place)| (entry, place.class, entry.name.to_wire())).collect();
         let folders: Vec<_> = seen
             .iter()
             .map(|(entry, class, wire)| Visible {
@@ -209,8 +211,8 @@ impl Session {
     fn my_rights(&mut self, folder: &FolderArg, identifier: Option<&Vec<u8>>) -> Result<(), Refusal> {
         let view = self.view();
         let seen = folder.as_ref().ok().and_then(|name| view.entry(name));
-        let Some((entry, class)) = seen else { return Err(no_such_folder()) };
-        let rights = filter::shown_rights(self.watch.effective(), class);
+        let Some((entry, place)) = seen else { return Err(no_such_folder()) };
+        let rights = filter::shown_rights(self.watch.effective(), &place);
         let wire = entry.name.to_wire();
         let effective = self.watch.effective().clone();
         drop(view);
@@ -254,7 +256,7 @@ async fn status_of(
 fn is_pinned(view: &super::scene::View<'_>, folder: &FolderName) -> bool {
     let mailbox = view.snapshot.mailbox(view.mailbox);
     mailbox.is_some_and(|mailbox| mailbox.pin(folder).is_some())
-        || view.class_of(folder) == Some(FolderClass::Inbox)
+        || view.pinned(folder).class == FolderClass::Inbox
 }
 
 fn no_such_folder() -> Refusal {

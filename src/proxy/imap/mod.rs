@@ -17,6 +17,7 @@ mod lines;
 mod local;
 mod login;
 mod open;
+mod quota;
 mod reader;
 mod record;
 mod run;
@@ -43,7 +44,7 @@ use crate::imap::reply::{self, Outcome};
 use crate::net::{Admission, Draining, Gate, Wire};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Counter, Counters, Durability, Event, Journal, Service};
-use crate::types::{MailboxId, UserId};
+use crate::types::{MailboxId, Secret, UserId};
 use crate::upstream::{Catalogues, Pools, Target};
 
 /// `[imap]`: limits of IMAP sessions.
@@ -96,12 +97,12 @@ pub struct Services {
 }
 
 impl Services {
-    /// What is needed to reach a mailbox's host.
+    /// What is needed to reach a mailbox's host; see [`Targets::of`].
     ///
     /// # Errors
     /// There is no credential, or it cannot be opened.
-    pub fn target(&self, mailbox: MailboxId) -> Result<Target, StoreError> {
-        self.targets.of(&self.store, mailbox)
+    pub fn target(&self, mailbox: MailboxId, typed: Option<&Secret>) -> Result<Target, StoreError> {
+        self.targets.of(&self.store, mailbox, typed)
     }
 }
 
@@ -207,7 +208,7 @@ async fn resolve(
     };
     let unreachable =
         format!("The mail host of {} cannot be reached; please try again later", mailbox.address);
-    let target = services.target(id).map_err(|error| {
+    let target = services.target(id, None).map_err(|error| {
         tracing::error!(%error, mailbox = %mailbox.address, "the mailbox's credential cannot be used");
         unreachable.clone()
     })?;
@@ -247,6 +248,7 @@ async fn run(
         aside: None,
         catalogue: session.catalogue,
         folders: session.folders,
+        password: None,
         lease: None,
         selected: None,
         condstore: false,

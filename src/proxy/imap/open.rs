@@ -85,7 +85,7 @@ impl Session {
         if !found.permanent {
             self.announce_permanent();
         }
-        let code = filter::access(&effective, place);
+        let code = filter::access(&effective, &place);
         let verb = super::record::verb(command);
         reply::completed(self.client.wire.out(), tag, code, verb);
     }
@@ -100,7 +100,7 @@ impl Session {
     fn announce_permanent(&mut self) {
         let Some(selected) = &self.selected else { return };
         let upstream: Vec<&[u8]> = selected.permanent.iter().map(Vec::as_slice).collect();
-        let flags = filter::permanent_flags(self.watch.effective(), selected.place(&self.watch), &upstream);
+        let flags = filter::permanent_flags(self.watch.effective(), &selected.place(&self.watch), &upstream);
         let code = format!("PERMANENTFLAGS {flags}");
         reply::untagged(self.client.wire.out(), Outcome::Ok, &code, "Flags you may change");
     }
@@ -124,7 +124,7 @@ impl Session {
             opening: true,
             no_expunge: false,
             condstore: self.condstore,
-            searches: false,
+            searches: None,
             by_uid: false,
             tells_uids: false,
             as_rfc822: false,

@@ -4,7 +4,7 @@ use super::ended::Ended;
 use super::exchange::{Found, Manner, Show};
 use crate::imap::command::Tag;
 use crate::imap::filter::{FetchView, FetchWriter, SearchWriter};
-use crate::imap::scan::{Event, Numbers, SearchWord};
+use crate::imap::scan::{Event, Listing, Numbers, SearchWord};
 
 /// Makes client data of FETCH and SEARCH answers, or facts for us.
 pub(super) struct Reader<'a> {
@@ -35,7 +35,12 @@ impl<'a> Reader<'a> {
         Self {
             manner,
             fetch,
-            search: SearchWriter::new(ours, client, manner.condstore),
+            search: SearchWriter::new(
+                ours,
+                client,
+                manner.searches.unwrap_or(Listing::Search),
+                manner.condstore,
+            ),
             number: 0,
             uid: None,
             has_flags: false,
@@ -65,7 +70,7 @@ impl<'a> Reader<'a> {
                 tracing::warn!(%fault, "upstream cannot be understood");
                 Err(Ended::UpstreamUnparseable)
             }
-            Event::Search
+            Event::Search(_)
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)
@@ -103,7 +108,7 @@ impl<'a> Reader<'a> {
             Event::Item(_) | Event::Value(_) => return 1,
             Event::More
             | Event::Line(_)
-            | Event::Search
+            | Event::Search(_)
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)
@@ -122,13 +127,13 @@ impl<'a> Reader<'a> {
 
     fn searched(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<u64, Ended> {
         if self.manner.show == Show::Answer {
-            if !self.manner.searches {
-                return Ok(u64::from(matches!(event, Event::Search | Event::Esearch(_))));
+            if self.manner.searches.is_none() {
+                return Ok(u64::from(matches!(event, Event::Search(_) | Event::Esearch(_))));
             }
             return Ok(self.search.event(event, out).map_or(0, |_| 1));
         }
         match event {
-            Event::Search | Event::Esearch(_) => self.word = None,
+            Event::Search(_) | Event::Esearch(_) => self.word = None,
             Event::SearchWord(word) => {
                 self.word = Some(*word);
                 self.mod_seq = self.mod_seq.filter(|_| *word != SearchWord::ModSeq);

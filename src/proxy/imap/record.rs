@@ -64,6 +64,7 @@ impl Recorder {
             crate::policy::Reason::NoMeans | crate::policy::Reason::Unconfirmed => "host",
             crate::policy::Reason::FlagsStay => "flags",
             crate::policy::Reason::Send => "send",
+            crate::policy::Reason::NotAnAnswer => "no answer",
             crate::policy::Reason::Withdrawn => "withdrawn",
         };
         let (user, mailbox) = (effective.user, effective.mailbox);
@@ -144,7 +145,11 @@ pub(super) fn act(
             | Command::Unselect
             | Command::Expunge
             | Command::UidExpunge(_)
+            | Command::GetQuota { .. }
+            | Command::GetQuotaRoot(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -161,7 +166,8 @@ pub(super) fn act(
         | StepKind::FindDeleted
         | StepKind::FindFlagged(_)
         | StepKind::Unselect
-        | StepKind::Submit => return None,
+        | StepKind::Address
+        | StepKind::Submit { .. } => return None,
         StepKind::Store { mode, flags, .. } => {
             let sign = match mode {
                 StoreMode::Add => "+",
@@ -285,6 +291,12 @@ pub(super) fn verb(command: &Command) -> &'static str {
         Command::UidExpunge(_) => "UID EXPUNGE",
         Command::Search { uid: false, .. } => "SEARCH",
         Command::Search { uid: true, .. } => "UID SEARCH",
+        Command::GetQuota { .. } => "GETQUOTA",
+        Command::GetQuotaRoot(_) => "GETQUOTAROOT",
+        Command::Sort { uid: false, .. } => "SORT",
+        Command::Sort { uid: true, .. } => "UID SORT",
+        Command::Thread { uid: false, .. } => "THREAD",
+        Command::Thread { uid: true, .. } => "UID THREAD",
         Command::Fetch { uid: false, .. } => "FETCH",
         Command::Fetch { uid: true, .. } => "UID FETCH",
         Command::Store { uid: false, .. } => "STORE",

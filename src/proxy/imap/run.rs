@@ -4,9 +4,10 @@ use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::command::{Command, FetchItem, SearchKey, SearchReturn, Tag};
+use crate::imap::command::{Command, FetchItem, SearchKey, SearchReturn, Sort, Tag, Thread};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
+use crate::imap::scan::Listing;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind, StoreMode};
 use crate::types::{FolderName, SystemFlag, UidSet};
@@ -28,6 +29,9 @@ impl Session {
         match &command {
             Command::Select(_) | Command::Examine(_) => Box::pin(self.open(tag, &command, permit)).await,
             Command::Status { folder, items } => Box::pin(self.status(tag, folder, items)).await,
+            Command::GetQuota { .. } | Command::GetQuotaRoot(_) => {
+                Box::pin(self.quota(tag, &command, permit)).await
+            }
             Command::Idle => Box::pin(self.idle(tag, &command, permit)).await,
             Command::Create { .. } | Command::Delete(_) | Command::Rename { .. } => {
                 Box::pin(self.change_folders(tag, &command, permit)).await
@@ -38,6 +42,8 @@ impl Session {
             | Command::Expunge
             | Command::UidExpunge(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
@@ -340,12 +346,17 @@ impl Session {
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
-            | StepKind::Submit => Show::Answer,
+            | StepKind::Address
+            | StepKind::Submit { .. } => Show::Answer,
         };
         let no_expunge = match command {
             // Gmail tells what it removes in the middle of STORE (docs/upstreams.md).
             Command::Store { .. } if self.removes_by_marking(step) => false,
-            Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. } => !by_uid,
+            Command::Fetch { .. }
+            | Command::Store { .. }
+            | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. } => !by_uid,
             Command::Copy { .. } | Command::Move { .. } => {
                 !by_uid && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
             }
@@ -357,14 +368,14 @@ impl Session {
         };
         let renamed = |item: &str| renames.iter().any(|rename| rename.client == item);
         let readable = super::record::target(command).is_some_and(|folder| {
-            self.watch.effective().rights_on(self.watch.class_of(folder)).has(Rights::READ)
+            self.watch.effective().rights_on(&self.watch.place_of(folder)).has(Rights::READ)
         });
         Manner {
             show,
             opening: false,
             no_expunge,
             condstore: self.condstore,
-            searches: matches!(command, Command::Search { .. }),
+            searches: listing(command),
             by_uid,
             tells_uids: readable,
             as_rfc822: renamed("RFC822"),
@@ -408,7 +419,8 @@ impl Session {
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
-            | StepKind::Submit => Fact::Done,
+            | StepKind::Address
+            | StepKind::Submit { .. } => Fact::Done,
         }
     }
 
@@ -438,12 +450,10 @@ impl Session {
     fn own_drafts(&self) -> UidSet {
         let Some(selected) = &self.selected else { return UidSet::new() };
         let effective = self.watch.effective();
-        // Asked first: it costs nothing, and most roles need to know no more.
-        let only_own = effective.only_own(FolderClass::Drafts);
-        if !only_own || self.watch.class_of(&selected.name) != FolderClass::Drafts {
+        let snapshot = self.services.store.snapshot();
+        if !effective.only_own(&snapshot.place_of(effective.mailbox, &selected.name)) {
             return UidSet::new();
         }
-        let snapshot = self.services.store.snapshot();
         snapshot.own_drafts(effective.user, effective.mailbox, &selected.name, selected.validity)
     }
 
@@ -452,7 +462,7 @@ impl Session {
         let effective = self.watch.effective().clone();
         let (user, mailbox) = (effective.user, effective.mailbox);
         let store = &self.services.store;
-        let is_drafts = |folder: &FolderName| self.watch.class_of(folder) == FolderClass::Drafts;
+        let is_drafts = |folder: &FolderName| self.watch.place_of(folder).class == FolderClass::Drafts;
         let mut kept = Ok(());
         if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
             && puts_messages(step)
@@ -568,7 +578,18 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
-        | StepKind::Submit => None,
+        | StepKind::Address
+        | StepKind::Submit { .. } => None,
+    }
+}
+
+/// Which list of numbers answers the command.
+fn listing(command: &Command) -> Option<Listing> {
+    match command {
+        Command::Search { .. } => Some(Listing::Search),
+        Command::Sort { .. } => Some(Listing::Sort),
+        Command::Thread { .. } => Some(Listing::Thread),
+        _ => None,
     }
 }
 
@@ -576,6 +597,8 @@ fn step_removes(step: &Step) -> Option<&UidSet> {
 pub(super) fn numbers_by_uid(command: &Command) -> bool {
     match command {
         Command::Search { uid, .. }
+        | Command::Sort { uid, .. }
+        | Command::Thread { uid, .. }
         | Command::Fetch { uid, .. }
         | Command::Store { uid, .. }
         | Command::Copy { uid, .. }
@@ -603,7 +626,9 @@ fn needs_condstore(command: &Command) -> bool {
             fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
         }
         Command::Store { store, .. } => store.unchanged_since.is_some(),
-        Command::Search { search, .. } => search.keys.iter().any(asks_mod_seq),
+        Command::Search { search, .. }
+        | Command::Sort { sort: Sort { search, .. }, .. }
+        | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
         _ => false,
     }
 }

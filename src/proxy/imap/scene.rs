@@ -6,7 +6,7 @@ use super::session::Selected;
 use crate::imap::action::{self, Scene};
 use crate::imap::capability::Capabilities;
 use crate::imap::inventory::{Entry, Inventory};
-use crate::policy::{Effective, FolderClass, Place};
+use crate::policy::{Effective, Place, Site};
 use crate::store::Snapshot;
 use crate::types::{FolderName, MailboxId};
 
@@ -22,24 +22,25 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    pub(super) fn pinned_class(&self, folder: &FolderName) -> FolderClass {
-        self.snapshot.class_of(self.mailbox, folder)
+    /// The folder as pinned, seen or not.
+    pub(super) fn pinned(&self, folder: &FolderName) -> Place {
+        self.snapshot.place_of(self.mailbox, folder)
     }
 
     /// The folder's entry, if it exists and the user sees it.
-    pub(super) fn entry(&self, folder: &FolderName) -> Option<(&Entry, FolderClass)> {
-        let class = self.pinned_class(folder);
+    pub(super) fn entry(&self, folder: &FolderName) -> Option<(&Entry, Place)> {
+        let place = self.pinned(folder);
         let entry = self.inventory.find(folder)?;
-        self.effective.sees(class).then_some((entry, class))
+        self.effective.sees(&place).then_some((entry, place))
     }
 
-    fn nearest_above(&self, folder: &FolderName, seen: bool) -> Option<FolderClass> {
+    fn nearest_above(&self, folder: &FolderName, seen: bool) -> Option<Place> {
         let separator = self.inventory.separator;
         let mut above = folder.parent(separator);
         while let Some(name) = above {
-            let class = self.pinned_class(&name);
-            if self.inventory.find(&name).is_some() && (!seen || self.effective.sees(class)) {
-                return Some(class);
+            let place = self.pinned(&name);
+            if self.inventory.find(&name).is_some() && (!seen || self.effective.sees(&place)) {
+                return Some(place);
             }
             above = name.parent(separator);
         }
@@ -50,27 +51,29 @@ impl View<'_> {
 impl Scene for View<'_> {
     fn selected(&self) -> Option<action::Selected<'_>> {
         let selected = self.selected?;
-        let class = self.pinned_class(&selected.name);
-        let place = Place { class, read_only: selected.read_only };
+        let place = Place { read_only: selected.read_only, ..self.pinned(&selected.name) };
         Some(action::Selected { place, known: &selected.known, kept: selected.kept.as_ref() })
     }
 
-    fn class_of(&self, folder: &FolderName) -> Option<FolderClass> {
-        let (entry, class) = self.entry(folder)?;
-        entry.attributes.is_selectable().then_some(class)
+    fn place_of(&self, folder: &FolderName) -> Option<Place> {
+        let (entry, place) = self.entry(folder)?;
+        entry.attributes.is_selectable().then_some(place)
     }
 
-    fn class_above(&self, folder: &FolderName) -> Option<FolderClass> {
-        self.nearest_above(folder, false)
+    fn site_of(&self, folder: &FolderName) -> Site {
+        Site { parent: self.nearest_above(folder, false), name: Some(folder.clone()) }
     }
 
-    fn visible_class_above(&self, folder: &FolderName) -> Option<FolderClass> {
-        self.nearest_above(folder, true)
+    fn visible_site_of(&self, folder: &FolderName) -> Site {
+        Site { parent: self.nearest_above(folder, true), name: Some(folder.clone()) }
     }
 
-    fn classes_below(&self, folder: &FolderName) -> Vec<FolderClass> {
-        let below = self.inventory.below(folder);
-        below.map(|entry| self.pinned_class(&entry.name)).collect()
+    fn places_below(&self, folder: &FolderName) -> Vec<Place> {
+        self.inventory.below(folder).map(|entry| self.pinned(&entry.name)).collect()
+    }
+
+    fn hides_below(&self, folder: &FolderName) -> bool {
+        self.inventory.below(folder).any(|entry| !self.effective.sees(&self.pinned(&entry.name)))
     }
 
     fn uidplus(&self) -> bool {
@@ -79,5 +82,9 @@ impl Scene for View<'_> {
 
     fn has_move(&self) -> bool {
         self.can.has("MOVE")
+    }
+
+    fn has(&self, capability: &str) -> bool {
+        self.can.has(capability)
     }
 }

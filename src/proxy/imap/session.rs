@@ -20,7 +20,7 @@ use crate::net::Place;
 use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
 use crate::proxy::clock;
 use crate::telemetry::Counter;
-use crate::types::{Flag, Flags, FolderName, UidValidity, UserId};
+use crate::types::{Flag, Flags, FolderName, Secret, UidValidity, UserId};
 use crate::upstream::{Catalogue, Lease, Snapshot};
 
 /// A session, with the mailbox that the command at hand is about in focus: rights, folders and
@@ -38,6 +38,8 @@ pub(super) struct Session {
     /// The folders as last looked at.
     pub(super) folders: Arc<Snapshot>,
     pub(super) recorder: Recorder,
+    /// The password of the login, where the person's own account is opened with it.
+    pub(super) password: Option<Secret>,
     /// Upstream, while a folder is open or a command needs it.
     pub(super) lease: Option<Lease>,
     pub(super) selected: Option<Box<Selected>>,
@@ -78,7 +80,7 @@ impl Selected {
 
     /// What policy needs to know of it, as pinned at this moment.
     pub(super) fn place(&self, watch: &Watch) -> PolicyPlace {
-        PolicyPlace { class: watch.class_of(&self.name), read_only: self.read_only }
+        PolicyPlace { read_only: self.read_only, ..watch.place_of(&self.name) }
     }
 }
 
@@ -143,8 +145,8 @@ impl Session {
             Ask::WrongState => self.client.wrong_state(&tag, &command),
             Ask::Unsupported => self.client.unsupported(&tag),
             Ask::NotFound => self.not_found(&tag, &command, None).await,
-            Ask::NoTarget { parent } => {
-                let code = self.try_create(parent);
+            Ask::NoTarget { site } => {
+                let code = self.try_create(&site);
                 self.not_found(&tag, &command, code).await
             }
             Ask::Act(action) => match self.decide(&action)? {
@@ -164,7 +166,7 @@ impl Session {
                     return Ok(Ok(permit));
                 }
                 Decision::Deny(denial) => return Ok(Err(denial)),
-                Decision::Undecided(Doubt::Stale) => {
+                Decision::Undecided(Doubt::Stale | Doubt::Parent) => {
                     self.services.counters.count(Counter::ActsUndecided);
                     self.watch.refresh()?;
                 }
@@ -258,6 +260,7 @@ fn names_folders(command: &Command) -> bool {
         | Command::GetAcl(_)
         | Command::SetAcl(_)
         | Command::DeleteAcl(_)
+        | Command::GetQuotaRoot(_)
         | Command::Copy { .. }
         | Command::Move { .. } => true,
         Command::Capability
@@ -274,7 +277,10 @@ fn names_folders(command: &Command) -> bool {
         | Command::Unselect
         | Command::Expunge
         | Command::UidExpunge(_)
+        | Command::GetQuota { .. }
         | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
         | Command::Fetch { .. }
         | Command::Store { .. } => false,
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use super::Settings;
 use super::ended::Ended;
 use crate::net::Draining;
-use crate::policy::{Effective, FolderClass, Rights};
+use crate::policy::{Effective, Place, Rights};
 use crate::proxy::clock;
 use crate::store::{Snapshot, Store};
 use crate::types::{FolderName, MailboxId, Timestamp};
@@ -67,8 +67,8 @@ impl Use {
     /// The rights in its mailbox now, if they still allow the use.
     fn renewed(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Arc<Effective>> {
         let effective = renewed(&self.effective, snapshot, now)?;
-        let class = snapshot.class_of(effective.mailbox, &self.folder);
-        effective.rights_on(class).has(self.right).then_some(effective)
+        let place = snapshot.place_of(effective.mailbox, &self.folder);
+        effective.rights_on(&place).has(self.right).then_some(effective)
     }
 }
 
@@ -158,9 +158,9 @@ impl Watch {
         std::mem::take(&mut self.changed)
     }
 
-    /// The class of a folder of the mailbox in focus, as pinned at this moment.
-    pub(super) fn class_of(&self, folder: &FolderName) -> FolderClass {
-        self.store.snapshot().class_of(self.mailbox(), folder)
+    /// A folder of the mailbox in focus, as pinned at this moment.
+    pub(super) fn place_of(&self, folder: &FolderName) -> Place {
+        self.store.snapshot().place_of(self.mailbox(), folder)
     }
 
     /// Takes in what has changed since the last look.

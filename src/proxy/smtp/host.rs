@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Services;
+use super::senders::Origin;
 use crate::smtp::Reply;
+use crate::smtp::header::MAX_GROWTH;
 use crate::smtp::writer::Offers;
 use crate::store::{Mailbox, Purpose, StoreError, Submission};
 use crate::telemetry::{Counter, Quoted};
@@ -66,7 +68,8 @@ impl Host {
 
     /// Whether a new transaction for this mailbox may begin on the connection: it is still
     /// there, and has said nothing unasked (a host that hangs up says 421 first).
-    pub(super) async fn is_fit_for(&mut self, mailbox: &Mailbox) -> bool {
+    pub(super) async fn is_fit_for(&mut self, origin: &Origin) -> bool {
+        let Origin::Mailbox(mailbox) = origin;
         if self.mailbox != mailbox.id || mailbox.submission.as_ref() != Some(&self.submission) || self.open {
             return false;
         }
@@ -83,9 +86,9 @@ impl Host {
         Offers { size: declares_size, eight_bit_mime, smtp_utf8, dsn }
     }
 
-    /// The largest message that upstream takes, where it says so.
-    pub(super) fn size(&self) -> Option<u64> {
-        self.connection.extensions().size
+    /// The largest message of a client's that upstream takes, where it says so.
+    pub(super) fn most_octets(&self) -> Option<u64> {
+        self.connection.extensions().size.map(|size| size.saturating_sub(MAX_GROWTH))
     }
 
     pub(super) fn pipelines(&self) -> bool {

@@ -2,23 +2,27 @@
 
 use super::ended::Ended;
 use super::host::{Host, Lost};
+use super::parents::Found;
 use super::record::Sending;
+use super::senders::{Bound, Origin};
 use super::session::Session;
 use super::stream::{Body, Head, Incoming};
-use super::transaction::{Permitted, Transaction, foreign};
+use super::transaction::{Permitted, Transaction};
 use super::words::{self, About};
-use crate::policy::SendRight;
+use crate::policy::Answering;
 use crate::proxy::clock;
-use crate::smtp::header::{Header, Rewrite, Rewritten};
+use crate::smtp::header::{Header, Rewrite, Rewritten, Style};
 use crate::smtp::reply::Outcome as Meaning;
+use crate::smtp::writer::Release;
 use crate::smtp::{Answer, Reply, data, writer};
+use crate::store::Mailbox;
 use crate::telemetry::{Counter, Outcome, Seq};
-use crate::types::Address;
 
-/// A message that may go: what is written instead of its header, and under which leave.
+/// A message that may go: as whom, under which leave, and what stands instead of its header.
 struct Cleared {
+    to: Bound,
     permitted: Permitted,
-    from: Address,
+    release: Release,
     rewritten: Rewritten,
 }
 
@@ -44,74 +48,166 @@ impl Session<'_> {
 
     async fn submit(&mut self, incoming: &mut Incoming, head: Head) -> Result<Answer, Ended> {
         let Some(transaction) = self.transaction.take() else { return Ok(words::confused()) };
-        let cleared = match self.clear(&transaction, &head)? {
+        let cleared = match self.clear(&transaction, &head).await? {
             Ok(cleared) => cleared,
             Err(answer) => return Ok(answer),
         };
-        let sending = Sending {
-            effective: &cleared.permitted.effective,
-            grants: &cleared.permitted.grants,
-            from: &cleared.from,
-            recipients: self.machine.recipients(),
-            message_id: &cleared.rewritten.message_id,
-            size: transaction.size,
-        };
-        let Ok(intent) = self.recorder.intent(sending).await else {
-            return Ok(Answer::new(451, 3, 0, "The service has a problem; please try again later"));
-        };
-        if let Some(answer) = self.open_data(&cleared).await? {
-            self.recorder.outcome(intent, Outcome::Refused, None).await;
+        if !goes_by(&transaction, &cleared.to)
+            && let Err(answer) = self.replay(&transaction, cleared.release.leave(), &cleared.to).await?
+        {
             return Ok(answer);
         }
+        if let Err(answer) = self.count(&cleared.to.origin).await {
+            return Ok(answer);
+        }
+        let sending = Sending {
+            effective: &cleared.permitted.effective,
+            from: &cleared.to.address,
+            on_behalf: cleared.release.on_behalf(),
+            recipients: self.machine.recipients(),
+            message_id: &cleared.rewritten.message_id,
+            size: transaction.mail.size,
+        };
+        let Ok(intent) = self.recorder.intent(sending).await else {
+            self.uncount();
+            return Ok(Answer::new(451, 3, 0, "The service has a problem; please try again later"));
+        };
+        self.hand_in(incoming, head, &cleared, intent).await
+    }
+
+    /// How it came out: on record, and counted no more if it did not go.
+    async fn came_out(&mut self, intent: Seq, outcome: Outcome, queue_id: Option<String>) {
+        if outcome == Outcome::Refused {
+            self.uncount();
+        }
+        self.counted = None;
+        self.recorder.outcome(intent, outcome, queue_id).await;
+    }
+
+    /// A refusal of what stands in the message, counted for the mailbox that MAIL named.
+    pub(super) fn refuse(&self, why: &'static str) {
+        if let Some(held) = self.watch.held() {
+            self.recorder.refused(held.mailbox, why);
+        }
+    }
+
+    /// DATA upstream, and the message.
+    async fn hand_in(
+        &mut self,
+        incoming: &mut Incoming,
+        head: Head,
+        cleared: &Cleared,
+        intent: Seq,
+    ) -> Result<Answer, Ended> {
+        if let Some(answer) = self.open_data(&cleared.release).await? {
+            self.came_out(intent, Outcome::Refused, None).await;
+            return Ok(answer);
+        }
+        incoming.limit(self.host.as_ref().and_then(Host::most_octets));
         self.pass(incoming, head, &cleared.rewritten, intent).await
     }
 
-    /// The header's From, and whether the right to send is still there.
-    fn clear(&mut self, transaction: &Transaction, head: &Head) -> Result<Result<Cleared, Answer>, Ended> {
-        let mailbox = &transaction.mailbox;
-        let header = match Header::parse(&head.section, transaction.utf8) {
+    /// As whom the header says it goes, whether it may, and the header that goes out.
+    async fn clear(
+        &mut self,
+        transaction: &Transaction,
+        head: &Head,
+    ) -> Result<Result<Cleared, Answer>, Ended> {
+        let header = match Header::parse(&head.section, transaction.mail.smtputf8) {
             Ok(header) => header,
             Err(fault) => {
-                self.recorder.refused(mailbox.id, "header");
+                self.refuse("header");
                 return Ok(Err(fault.answer()));
             }
         };
-        let Some(from) = transaction.identity.outgoing(&header.from().path).cloned() else {
-            self.recorder.refused(mailbox.id, "from");
-            return Ok(Err(foreign(&header.from().path, Some(mailbox))));
+        if transaction.mail.path.is_none() && !header.is_disposition_notification() {
+            self.refuse("sender");
+            let sentence = "A message without a sender can only say that another was read";
+            return Ok(Err(Answer::new(550, 7, 1, sentence)));
+        }
+        let to = match self.bind(&header.from().path) {
+            Ok(to) => to,
+            Err(answer) => {
+                self.refuse("from");
+                return Ok(Err(answer));
+            }
         };
-        let permitted = match self.permit()? {
+        let answering = self.answering(&to.origin, &header).await?;
+        let permitted = match self.may(&to.origin, answering)? {
             Ok(permitted) => permitted,
             Err(answer) => return Ok(Err(answer)),
         };
-        let person = transaction.identity.person();
-        let on_behalf = permitted.effective.send() == SendRight::OnBehalf;
-        if on_behalf && person.is_empty() {
+        let Some(release) = Release::of(&permitted.step) else { return Ok(Err(words::confused())) };
+        if let Err(answer) = self.within(&to.origin, transaction.taken.len()) {
+            return Ok(Err(answer));
+        }
+        let rewritten = match self.rewrite(&header, &to, release.on_behalf()) {
+            Ok(rewritten) => rewritten,
+            Err(answer) => return Ok(Err(answer)),
+        };
+        Ok(Ok(Cleared { to, permitted, release, rewritten }))
+    }
+
+    /// Whether it answers one of the mailbox's messages, where that matters.
+    async fn answering(&mut self, origin: &Origin, header: &Header<'_>) -> Result<Answering, Ended> {
+        let Origin::Mailbox(mailbox) = origin;
+        if !mailbox.options.reply_only {
+            return Ok(Answering::New);
+        }
+        Ok(match self.parent(mailbox, header).await? {
+            Found::Parent(_) => Answering::Known,
+            Found::Nowhere => Answering::New,
+            Found::Undecided => Answering::Unsure,
+        })
+    }
+
+    async fn parent(&mut self, mailbox: &Mailbox, header: &Header<'_>) -> Result<Found, Ended> {
+        /// The look-up has a shorter end of its own; this is for the case that it keeps none.
+        const SECONDS: u64 = 10;
+        let ids = header.answered();
+        let finding = self.services.parents.find(self.user, mailbox.id, &ids);
+        match self.watch.unless_lost(SECONDS, Ended::Slow, finding).await {
+            Err(Ended::Slow) => Ok(Found::Undecided),
+            other => other.map_err(cut),
+        }
+    }
+
+    fn rewrite(&self, header: &Header<'_>, to: &Bound, on_behalf: bool) -> Result<Rewritten, Answer> {
+        let snapshot = self.services.store.snapshot();
+        let user = snapshot.user(self.user).ok_or_else(words::confused)?;
+        let Origin::Mailbox(mailbox) = &to.origin;
+        let person = user.addresses.first();
+        if on_behalf && person.is_none() {
             // Without a Sender it would go out *as* the mailbox, which is more than the role gives.
             let sentence = "Your role names you as the sender, and no address of yours is known here";
-            return Ok(Err(Answer::new(550, 7, 1, sentence)));
+            return Err(Answer::new(550, 7, 1, sentence));
         }
+        let display = mailbox.options.send_name.fill(&mailbox.display, &user.display);
+        let names = user.addresses.iter().map(ToString::to_string);
+        let names = names.chain([self.typed.clone(), user.login.to_string(), user.display.clone()]);
         let id = unique();
         let rewritten = header.rewrite(&Rewrite {
-            mailbox: &from,
-            display: Some(mailbox.display.as_str()),
-            sender: person.first().filter(|_| on_behalf),
-            person,
+            style: Style::Mailbox {
+                address: &to.address,
+                display: Some(&display),
+                on_behalf: person.filter(|_| on_behalf),
+            },
+            person: &names.filter(|name| name.len() >= SHORTEST_NAME).collect::<Vec<_>>(),
             host: &self.services.settings.host_name,
             id: &id,
             date: &date(),
-            message_id: &format!("<{id}@{}>", from.domain()),
+            message_id: &format!("<{id}@{}>", to.address.domain()),
         });
         if rewritten.signature_removed {
             tracing::info!(session = %self.peer.session, "a DKIM signature was removed: From is written anew");
         }
-        Ok(Ok(Cleared { permitted, from, rewritten }))
+        Ok(rewritten)
     }
 
     /// DATA upstream; the refusal, if it is one.
-    async fn open_data(&mut self, cleared: &Cleared) -> Result<Option<Answer>, Ended> {
+    async fn open_data(&mut self, release: &Release) -> Result<Option<Answer>, Ended> {
         let Some(host) = &mut self.host else { return Ok(Some(words::confused())) };
-        writer::data(&cleared.permitted.leave, host.out());
+        writer::data(release, host.out());
         if host.flush().await == Err(Lost) {
             self.lose_host();
             return Ok(Some(words::confused()));
@@ -138,7 +234,7 @@ impl Session<'_> {
             Ok(body) => body,
             Err(ended) => {
                 host.abort();
-                self.recorder.outcome(intent, Outcome::Refused, None).await;
+                self.came_out(intent, Outcome::Refused, None).await;
                 return Err(ended);
             }
         };
@@ -165,7 +261,7 @@ impl Session<'_> {
             Ok(reply) => judged(reply),
             Err(Lost) => (Outcome::Unknown, None, words::confused()),
         };
-        self.recorder.outcome(intent, outcome, queue_id).await;
+        self.came_out(intent, outcome, queue_id).await;
         match outcome {
             Outcome::Done | Outcome::Refused => {
                 host.set_open(false);
@@ -192,6 +288,19 @@ impl Session<'_> {
             None => (host.reply_within(settings.orphan_seconds).await, true),
         }
     }
+}
+
+/// A name shorter than this stands in too many words to be looked for.
+const SHORTEST_NAME: usize = 4;
+
+/// Whether the transaction that upstream has is the one that From asks for: the same
+/// submission host, and an envelope sender whose domain agrees with From's, as SPF and DMARC
+/// want it (RFC 7489 §3.1.2).
+fn goes_by(transaction: &Transaction, to: &Bound) -> bool {
+    transaction.bound.as_ref().is_some_and(|open| {
+        let aligned = open.sender.as_ref().is_none_or(|sender| sender.domain() == to.address.domain());
+        open.origin.same_as(&to.origin) && aligned
+    })
 }
 
 fn judged(reply: &Reply) -> (Outcome, Option<String>, Answer) {

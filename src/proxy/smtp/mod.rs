@@ -7,9 +7,12 @@
 mod client;
 mod ended;
 mod host;
+mod limits;
 mod login;
 mod message;
+mod parents;
 mod record;
+mod senders;
 mod session;
 mod stream;
 mod transaction;
@@ -25,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use self::client::Client;
 use self::ended::Ended;
+pub use self::parents::{Finding, Found, Parents, Unknown};
 use self::session::Session;
 use super::Peer;
 use crate::auth::Authenticator;
@@ -92,6 +96,8 @@ pub struct Services {
     pub connector: Connector,
     pub journal: Journal,
     pub counters: Arc<Counters>,
+    /// What a message answers.
+    pub parents: Arc<dyn Parents>,
     /// Counts each user's sessions.
     pub gate: Arc<Gate>,
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Peer, Services};
-use crate::policy::{Denial, Effective, Reason};
+use crate::policy::{Denial, Effective, Reason, SendRight};
 use crate::proxy::clock;
 use crate::telemetry::{Actor, Counted, Counter, Durability, End, Event, Outcome, Seq};
-use crate::types::{Address, GrantId, MailboxId, UserId};
+use crate::types::{Address, MailboxId, UserId};
 
 /// The journal could not be written: what must be recorded is not done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,8 +22,8 @@ pub(super) struct Recorder {
 /// A message that is about to go.
 pub(super) struct Sending<'a> {
     pub(super) effective: &'a Effective,
-    pub(super) grants: &'a [GrantId],
     pub(super) from: &'a Address,
+    pub(super) on_behalf: bool,
     pub(super) recipients: usize,
     pub(super) message_id: &'a str,
     pub(super) size: Option<u64>,
@@ -37,8 +37,9 @@ impl Recorder {
     /// The intent, on disk when this returns.
     pub(super) async fn intent(&self, sending: Sending<'_>) -> Result<Seq, NoRecord> {
         let event = Event::Send {
-            actor: self.actor(sending.effective, sending.grants),
+            actor: self.actor(sending.effective),
             from: sending.from.clone(),
+            how: if sending.on_behalf { SendRight::OnBehalf } else { SendRight::As },
             recipients: u32::try_from(sending.recipients).unwrap_or(u32::MAX),
             message_id: Some(self.services.journal.fingerprint(sending.message_id.as_bytes())),
             size: sending.size,
@@ -64,6 +65,7 @@ impl Recorder {
             Reason::ReadOnly => "read only",
             Reason::NotOwn => "not own",
             Reason::Send => "role sends nothing",
+            Reason::NotAnAnswer => "no answer",
             Reason::NoMeans | Reason::Unconfirmed => "host",
             Reason::FlagsStay => "flags",
             Reason::Withdrawn => "withdrawn",
@@ -81,19 +83,19 @@ impl Recorder {
     pub(super) async fn ended(&self, effective: &Effective) {
         let expired = effective.good_until.is_some_and(|end| end <= clock::now());
         let why = if expired { End::Expired } else { End::Revoked };
-        let event = Event::SessionEnded { actor: self.actor(effective, &effective.grants), why };
+        let event = Event::SessionEnded { actor: self.actor(effective), why };
         // Nothing hangs on it: the session ends either way, and the failure is counted.
         let _ = self.write(event, Durability::Grouped).await;
     }
 
-    fn actor(&self, effective: &Effective, grants: &[GrantId]) -> Arc<Actor> {
+    fn actor(&self, effective: &Effective) -> Arc<Actor> {
         Arc::new(Actor {
             session: self.peer.session,
             peer: self.peer.address,
             user: self.user,
             mailbox: effective.mailbox,
             role: effective.role_text(),
-            grants: grants.to_vec(),
+            grants: effective.grants.clone(),
         })
     }
 

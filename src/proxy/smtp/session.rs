@@ -49,6 +49,8 @@ pub(super) struct Session<'a> {
     pub(super) recorder: Recorder,
     pub(super) host: Option<Host>,
     pub(super) transaction: Option<Transaction>,
+    /// The message under way is counted for this mailbox's limits.
+    pub(super) counted: Option<MailboxId>,
     due: Vec<Due>,
 }
 
@@ -68,6 +70,7 @@ impl<'a> Session<'a> {
             recorder: Recorder::new(Arc::clone(services), peer, user),
             host: None,
             transaction: None,
+            counted: None,
             due: Vec::new(),
         }
     }
@@ -134,7 +137,7 @@ impl<'a> Session<'a> {
             // The machine has refused it: who is logged in stays who they are.
             Next::Authenticate { .. } => self.answer(Answer::new(503, 5, 1, "You are logged in already")),
             Next::Mail(mail) => self.mail(mail).await?,
-            Next::Rcpt(rcpt) => self.rcpt(&rcpt).await?,
+            Next::Rcpt(rcpt) => self.rcpt(rcpt).await?,
             Next::Data => self.message().await?,
         }
         Ok(())
@@ -198,6 +201,9 @@ impl<'a> Session<'a> {
             return Ok(Answer::new(503, 5, 1, "A recipient needs a sender first"));
         }
         self.machine.recipient_answered(reply.is_done());
+        if let Some(transaction) = &mut self.transaction {
+            transaction.answered(reply.is_done());
+        }
         if reply.is_done() {
             return Ok(Answer::new(250, 1, 5, "Recipient accepted"));
         }
@@ -236,6 +242,11 @@ impl<'a> Session<'a> {
     /// Forgets the transaction, upstream too.
     pub(super) async fn forget(&mut self) -> Result<(), Ended> {
         self.over();
+        self.reset().await
+    }
+
+    /// Ends what upstream has of a transaction.
+    pub(super) async fn reset(&mut self) -> Result<(), Ended> {
         let Some(host) = self.host.as_mut().filter(|host| host.is_open()) else { return Ok(()) };
         writer::reset(host.out());
         host.set_open(false);
@@ -273,7 +284,7 @@ pub(super) fn hello(
 ) {
     let offers = host.map(Host::offers);
     let size = settings.limits.message_octets;
-    let size = host.and_then(Host::size).map_or(size, |limit| limit.min(size));
+    let size = host.and_then(Host::most_octets).map_or(size, |limit| limit.min(size));
     let mut lines = vec![settings.host_name.clone()];
     if extended {
         lines.extend([format!("SIZE {size}"), "PIPELINING".to_owned(), "ENHANCEDSTATUSCODES".to_owned()]);

@@ -48,6 +48,11 @@ impl Incoming {
         }
     }
 
+    /// The host takes no more than this.
+    pub(super) fn limit(&mut self, most: Option<u64>) {
+        self.most_octets = most.map_or(self.most_octets, |most| most.min(self.most_octets));
+    }
+
     /// Reads the header section, 256 KiB at most.
     pub(super) async fn head(
         &mut self,

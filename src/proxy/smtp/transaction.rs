@@ -1,34 +1,51 @@
 //! MAIL and RCPT: whose sender it is, whether it may send, and upstream's own answers.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::ended::Ended;
 use super::host::{Host, NoHost};
+use super::senders::{Bound, Origin};
 use super::session::Session;
 use super::words;
-use crate::policy::{Action, Decision, Effective, Fact, Facts, Next, decide};
+use crate::policy::{Action, Answering, Decision, Doubt, Effective, Fact, Facts, Next, Step, decide};
 use crate::proxy::clock;
 use crate::smtp::command::{Body, Mail, Rcpt};
 use crate::smtp::writer::{self, Leave};
-use crate::smtp::{Answer, Identity, Path};
-use crate::store::{AddressHolder, Mailbox, User};
+use crate::smtp::{Answer, Path};
+use crate::store::Mailbox;
 use crate::telemetry::Counter;
-use crate::types::{GrantId, UidSet};
+use crate::types::{Address, MailboxId, UidSet};
 
 /// A message under way.
 pub(super) struct Transaction {
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) identity: Identity,
-    /// MAIL announced SMTPUTF8: the header may have UTF-8.
-    pub(super) utf8: bool,
-    pub(super) size: Option<u64>,
+    pub(super) mail: Mail,
+    /// Recipients that upstream was asked about and has not answered yet.
+    asked: VecDeque<Rcpt>,
+    /// Those that were taken: by upstream, or by us while no host is bound.
+    pub(super) taken: Vec<Rcpt>,
+    pub(super) bound: Option<Open>,
+}
+
+/// The transaction at a submission host.
+pub(super) struct Open {
+    pub(super) origin: Origin,
+    /// What upstream's MAIL says; `None` is `<>`.
+    pub(super) sender: Option<Address>,
     leave: Leave,
 }
 
-/// Leave to send, the grants it rests on, and the rights of that moment.
+impl Transaction {
+    /// Upstream has answered the recipient that was asked first.
+    pub(super) fn answered(&mut self, taken: bool) {
+        let first = self.asked.pop_front();
+        self.taken.extend(first.filter(|_| taken));
+    }
+}
+
+/// Leave to act, and the rights of that moment.
 pub(super) struct Permitted {
-    pub(super) leave: Leave,
-    pub(super) grants: Vec<GrantId>,
+    pub(super) step: Step,
     pub(super) effective: Arc<Effective>,
 }
 
@@ -37,36 +54,127 @@ pub(super) struct Permitted {
 const CONNECT_SECONDS: u64 = 120;
 
 impl Session<'_> {
-    /// MAIL: the identity is bound here (who sends, as which mailbox).
+    /// MAIL: the identity is bound here (who sends, as which mailbox), so that each recipient
+    /// gets upstream's own answer. Only `<>` of a personal login waits for From.
     pub(super) async fn mail(&mut self, mail: Mail) -> Result<(), Ended> {
         match self.begin(&mail).await? {
-            Ok(()) => self.owe(false).await,
+            Ok(bound) => {
+                let due = bound.is_some();
+                let (asked, taken) = (VecDeque::new(), Vec::new());
+                self.transaction = Some(Transaction { mail, asked, taken, bound });
+                if due {
+                    return self.owe(false).await;
+                }
+                self.answer(Answer::new(250, 1, 0, "Sender accepted"));
+            }
             Err(answer) => {
                 self.over();
                 self.answer(answer);
-                Ok(())
             }
         }
+        Ok(())
     }
 
-    async fn begin(&mut self, mail: &Mail) -> Result<Result<(), Answer>, Ended> {
-        let Some(path) = &mail.path else {
-            return Ok(Err(Answer::new(550, 7, 1, "A message without a sender cannot be sent here")));
+    async fn begin(&mut self, mail: &Mail) -> Result<Result<Option<Open>, Answer>, Ended> {
+        let bound = match (&mail.path, self.mailbox) {
+            (Some(path), _) => self.bind(path).map(Some).inspect_err(|_| self.refuse("sender")),
+            (None, Some(id)) => Ok(self.primary(id)),
+            (None, None) => Ok(None),
         };
-        let (mailbox, identity) = match self.bind(path) {
-            Ok(bound) => bound,
+        let Bound { origin, address } = match bound {
+            Ok(Some(bound)) => bound,
+            Ok(None) => return Ok(Ok(None)),
             Err(answer) => return Ok(Err(answer)),
         };
-        self.watch.hold(mailbox.id)?;
-        let leave = match self.permit()? {
-            Ok(permitted) => permitted.leave,
+        let sender = mail.path.is_some().then_some(address);
+        let permitted = match self.may(&origin, Answering::Unread)? {
+            Ok(permitted) => permitted,
             Err(answer) => return Ok(Err(answer)),
         };
-        let Some(sender) = identity.outgoing(path).cloned() else {
-            self.recorder.refused(mailbox.id, "sender");
-            return Ok(Err(foreign(path, Some(&mailbox))));
+        let Some(leave) = Leave::of(&permitted.step) else { return Ok(Err(words::confused())) };
+        if let Err(answer) = self.within(&origin, 0) {
+            return Ok(Err(answer));
+        }
+        self.machine.limit_recipients(self.most_recipients(&origin));
+        if let Err(answer) = self.open(&leave, &origin, sender.as_ref(), mail).await? {
+            return Ok(Err(answer));
+        }
+        Ok(Ok(Some(Open { origin, sender, leave })))
+    }
+
+    /// The mailbox that the login is, by its first address.
+    fn primary(&self, id: MailboxId) -> Option<Bound> {
+        let snapshot = self.services.store.snapshot();
+        let mailbox = Arc::clone(snapshot.mailbox(id)?);
+        let address = mailbox.address.clone();
+        Some(Bound { origin: Origin::Mailbox(mailbox), address })
+    }
+
+    pub(super) async fn rcpt(&mut self, rcpt: Rcpt) -> Result<(), Ended> {
+        let Some(transaction) = &mut self.transaction else {
+            self.answer(words::confused());
+            return Ok(());
         };
-        if let Err(answer) = self.connect(&mailbox).await? {
+        let Some(bound) = &transaction.bound else {
+            transaction.taken.push(rcpt);
+            self.machine.recipient_answered(true);
+            self.answer(Answer::new(250, 1, 5, "Recipient accepted"));
+            return Ok(());
+        };
+        let Some(host) = &mut self.host else {
+            self.answer(words::confused());
+            return Ok(());
+        };
+        let offers = host.offers();
+        writer::rcpt(&bound.leave, &rcpt, offers, host.out());
+        transaction.asked.push_back(rcpt);
+        self.owe(true).await
+    }
+
+    /// May the act be done at this moment, for the mailbox that it is about?
+    pub(super) fn may(
+        &mut self,
+        origin: &Origin,
+        answering: Answering,
+    ) -> Result<Result<Permitted, Answer>, Ended> {
+        let Origin::Mailbox(mailbox) = origin;
+        if self.watch.held().is_none_or(|held| held.mailbox != mailbox.id) {
+            self.watch.hold(mailbox.id)?;
+        }
+        let Some(effective) = self.watch.effective()? else { return Err(Ended::Revoked) };
+        let mut permit = match decide(&effective, &Action::Submit(answering), clock::now()) {
+            Decision::Permit(permit) => permit,
+            Decision::Deny(denial) => {
+                self.recorder.denied(effective.mailbox, &denial);
+                return Ok(Err(Answer::new(550, 7, 1, denial.sentence().to_owned())));
+            }
+            Decision::Undecided(doubt) => {
+                self.services.counters.count(Counter::ActsUndecided);
+                return Ok(Err(Answer::new(451, 3, 0, doubtful(doubt))));
+            }
+        };
+        let own = UidSet::new();
+        let facts = Facts { last: Fact::Start, effective: &effective, own: &own, by_uid: false };
+        let step = match permit.next(&facts) {
+            Next::Run(step) => step,
+            Next::Refuse(denial) => {
+                return Ok(Err(Answer::new(550, 7, 1, denial.sentence().to_owned())));
+            }
+            Next::Done => return Ok(Err(words::confused())),
+        };
+        self.services.counters.count(Counter::ActsPermitted);
+        Ok(Ok(Permitted { step, effective }))
+    }
+
+    /// MAIL, in the output of the host that serves this origin.
+    async fn open(
+        &mut self,
+        leave: &Leave,
+        origin: &Origin,
+        sender: Option<&Address>,
+        mail: &Mail,
+    ) -> Result<Result<(), Answer>, Ended> {
+        if let Err(answer) = self.connect(origin).await? {
             return Ok(Err(answer));
         }
         let Some(host) = &mut self.host else { return Ok(Err(words::confused())) };
@@ -74,89 +182,54 @@ impl Session<'_> {
             return Ok(Err(answer));
         }
         let offers = host.offers();
-        writer::mail(&leave, &sender, mail, offers, host.out());
+        writer::mail(leave, sender, mail, offers, host.out());
         host.set_open(true);
-        let (utf8, size) = (mail.smtputf8, mail.size);
-        self.transaction = Some(Transaction { mailbox, identity, utf8, size, leave });
         Ok(Ok(()))
     }
 
-    pub(super) async fn rcpt(&mut self, rcpt: &Rcpt) -> Result<(), Ended> {
-        let (Some(host), Some(transaction)) = (&mut self.host, &self.transaction) else {
-            self.answer(words::confused());
-            return Ok(());
-        };
-        let offers = host.offers();
-        writer::rcpt(&transaction.leave, rcpt, offers, host.out());
-        self.owe(true).await
-    }
-
-    /// The mailbox that a sender stands for in this session, and what else stands for it.
-    fn bind(&self, sender: &Path) -> Result<(Arc<Mailbox>, Identity), Answer> {
-        let snapshot = self.services.store.snapshot();
-        let person =
-            snapshot.user(self.user).map(|user: &Arc<User>| user.addresses.clone()).unwrap_or_default();
-        let addresses = |mailbox: &Mailbox| mailbox.addresses().cloned().collect::<Vec<_>>();
-        if let Some(id) = self.mailbox {
-            let mailbox = snapshot.mailbox(id).ok_or_else(|| foreign(sender, None))?;
-            let logins = vec![self.typed.clone(), self.login.as_str().to_owned()];
-            return Ok((Arc::clone(mailbox), Identity::account(addresses(mailbox), person, logins)));
+    /// The transaction anew, under another identity: forgotten where it was, and said again
+    /// where it belongs. One recipient refused there is all refused; nothing is sent.
+    pub(super) async fn replay(
+        &mut self,
+        transaction: &Transaction,
+        leave: &Leave,
+        to: &Bound,
+    ) -> Result<Result<(), Answer>, Ended> {
+        self.reset().await?;
+        let Transaction { mail, taken, .. } = transaction;
+        let sender = mail.path.as_ref().map(|_| &to.address);
+        if let Err(answer) = self.open(leave, &to.origin, sender, mail).await? {
+            return Ok(Err(answer));
         }
-        match sender.address().and_then(|address| snapshot.holder_of(&address)) {
-            Some(AddressHolder::Mailbox(id)) => {
-                let held = snapshot.effective(self.user, id, clock::now());
-                let mailbox = held.and_then(|_| snapshot.mailbox(id)).ok_or_else(|| foreign(sender, None))?;
-                Ok((Arc::clone(mailbox), Identity::personal(addresses(mailbox), person)))
+        for rcpt in std::iter::once(None).chain(taken.iter().map(Some)) {
+            let Some(host) = &mut self.host else { return Ok(Err(words::confused())) };
+            if let Some(rcpt) = rcpt {
+                let offers = host.offers();
+                writer::rcpt(leave, rcpt, offers, host.out());
             }
-            Some(AddressHolder::User(id)) if id == self.user => Err(Answer::new(
-                550,
-                7,
-                1,
-                "Your own mail does not go through here; use your account at your mail host for it",
-            )),
-            Some(AddressHolder::User(_)) | None => Err(foreign(sender, None)),
+            if host.flush().await.is_err() {
+                self.lose_host();
+                return Ok(Err(words::confused()));
+            }
+            let Some(reply) = self.reply().await? else { return Ok(Err(words::confused())) };
+            if !reply.is_done() {
+                return Ok(Err(words::replayed(&reply, rcpt.map(|rcpt| &rcpt.path))));
+            }
         }
+        Ok(Ok(()))
     }
 
-    /// May a message be sent from the mailbox at this moment?
-    pub(super) fn permit(&mut self) -> Result<Result<Permitted, Answer>, Ended> {
-        let Some(effective) = self.watch.effective()? else { return Err(Ended::Revoked) };
-        let mut permit = match decide(&effective, &Action::Submit, clock::now()) {
-            Decision::Permit(permit) => permit,
-            Decision::Deny(denial) => {
-                self.recorder.denied(effective.mailbox, &denial);
-                return Ok(Err(Answer::new(550, 7, 1, denial.sentence().to_owned())));
-            }
-            Decision::Undecided(_) => {
-                self.services.counters.count(Counter::ActsUndecided);
-                return Ok(Err(Answer::new(451, 3, 0, "Your rights are changing; please try again")));
-            }
-        };
-        let own = UidSet::new();
-        let facts = Facts { last: Fact::Start, effective: &effective, own: &own, by_uid: false };
-        let leave = match permit.next(&facts) {
-            Next::Run(step) => Leave::of(step),
-            Next::Refuse(denial) => {
-                return Ok(Err(Answer::new(550, 7, 1, denial.sentence().to_owned())));
-            }
-            Next::Done => None,
-        };
-        let Some(leave) = leave else { return Ok(Err(words::confused())) };
-        self.services.counters.count(Counter::ActsPermitted);
-        let grants = effective.grants.clone();
-        Ok(Ok(Permitted { leave, grants, effective }))
-    }
-
-    /// A connection to the mailbox's submission host: the one at hand, if it is fit.
-    async fn connect(&mut self, mailbox: &Arc<Mailbox>) -> Result<Result<(), Answer>, Ended> {
+    /// A connection to the submission host: the one at hand, if it is fit.
+    async fn connect(&mut self, origin: &Origin) -> Result<Result<(), Answer>, Ended> {
         if let Some(mut host) = self.host.take() {
-            if host.is_fit_for(mailbox).await {
+            if host.is_fit_for(origin).await {
                 self.host = Some(host);
                 return Ok(Ok(()));
             }
             host.abort();
         }
         let services = Arc::clone(&self.services);
+        let Origin::Mailbox(mailbox) = origin;
         let connecting = Box::pin(Host::connect(&services, mailbox));
         let connected = self.watch.unless_lost(CONNECT_SECONDS, Ended::Slow, connecting).await?;
         Ok(match connected {
@@ -176,10 +249,19 @@ impl Session<'_> {
     }
 }
 
+fn doubtful(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::Stale => "Your rights are changing; please try again",
+        Doubt::Parent => {
+            "Which message this answers could not be found out, and only answers may be sent; please try again"
+        }
+    }
+}
+
 /// What upstream lacks for this message.
 fn cannot(host: &Host, mail: &Mail) -> Option<Answer> {
     let offers = host.offers();
-    if host.size().zip(mail.size).is_some_and(|(limit, size)| size > limit) {
+    if host.most_octets().zip(mail.size).is_some_and(|(most, size)| size > most) {
         return Some(Answer::new(552, 3, 4, "The message is too large for the mail host"));
     }
     if mail.body == Some(Body::EightBitMime) && !offers.eight_bit_mime {

@@ -3,7 +3,7 @@
 //! What a host says is written for its own users and names accounts that ours never see.
 
 use crate::smtp::reply::Outcome;
-use crate::smtp::{Answer, Enhanced, Reply};
+use crate::smtp::{Answer, Enhanced, Path, Reply};
 
 /// What upstream refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +30,15 @@ pub(super) fn refusal(reply: &Reply, about: About) -> Answer {
         530..=539 => Answer::new(550, 3, 0, sentence),
         _ => Answer::relayed(reply, sentence),
     }
+}
+
+/// A refusal where the message had to go by another host than the client's commands did.
+/// `recipient`: whom it is about; `None` is the sender.
+pub(super) fn replayed(reply: &Reply, recipient: Option<&Path>) -> Answer {
+    let Some(recipient) = recipient else { return refusal(reply, About::Sender) };
+    let mut answer = refusal(reply, About::Recipient);
+    answer.sentence = format!("{} ({recipient}), so it was sent to nobody", answer.sentence).into();
+    answer
 }
 
 /// Upstream was lost, or makes no sense.

@@ -7,12 +7,13 @@
 mod mailbox;
 mod rewrite;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Answer;
 
 pub use mailbox::{Mailbox, MailboxFault};
-pub use rewrite::{Rewrite, Rewritten};
+pub use rewrite::{MAX_GROWTH, Rewrite, Rewritten, Style};
 
 /// Longest header section in octets. Longer ones are seen with thousands of recipients in To only.
 pub const MAX_HEADER: usize = 256 * 1024;
@@ -26,6 +27,25 @@ pub const MAX_HEADER_LINE: usize = 998;
 /// Most Received fields: a message that has more of them runs in circles (RFC 5321 §6.3
 /// asks for a limit of at least 100 at a relay; what a person submits has none to a few).
 pub const MAX_RECEIVED: usize = 50;
+
+/// Fields that stand once at most (RFC 5322 §3.6, RFC 2045 §3): of two, readers take either.
+/// To, Cc and Bcc twice come from old programs, and name nobody who sends.
+const ONCE: &[&str] = &[
+    "From",
+    "Sender",
+    "Reply-To",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Subject",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+];
+
+/// Most Message-IDs taken from In-Reply-To and References: a long thread's newest.
+pub const MAX_ANSWERED: usize = 20;
 
 /// Why a header section is refused. Positions are numbers of fields, from 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +62,7 @@ pub enum HeaderFault {
     EightBit(usize),
     Received,
     NoFrom,
-    /// From, Date or Message-ID twice.
+    /// A field that may stand once only.
     Twice(&'static str),
     From(MailboxFault),
 }
@@ -168,7 +188,7 @@ impl<'a> Header<'a> {
         if named("Received") > MAX_RECEIVED {
             return Err(HeaderFault::Received);
         }
-        for name in ["From", "Date", "Message-ID"] {
+        for name in ONCE {
             if named(name) > 1 {
                 return Err(HeaderFault::Twice(name));
             }
@@ -188,9 +208,42 @@ impl<'a> Header<'a> {
         self.value("Message-ID")
     }
 
+    /// The Message-IDs, with angle brackets, of what this answers: In-Reply-To's first, then
+    /// those of References from the newest on (RFC 5322 §3.6.4). No more than [`MAX_ANSWERED`].
+    pub fn answered(&self) -> Vec<String> {
+        let ids = |name: &str| message_ids(&self.value(name).unwrap_or_default());
+        let mut all = ids("In-Reply-To");
+        all.extend(ids("References").into_iter().rev());
+        let mut seen = BTreeSet::new();
+        all.retain(|id| seen.insert(id.clone()));
+        all.truncate(MAX_ANSWERED);
+        all
+    }
+
+    /// Whether it says that it was read, or why not, what `MAIL FROM:<>` is for here (RFC 8098 §3).
+    pub fn is_disposition_notification(&self) -> bool {
+        let value = self.value("Content-Type").unwrap_or_default().to_ascii_lowercase();
+        let mut parts = value.split(';').map(str::trim);
+        parts.next() == Some("multipart/report")
+            && parts.filter_map(|part| part.split_once('=')).any(|(name, value)| {
+                name.trim() == "report-type" && value.trim().trim_matches('"') == "disposition-notification"
+            })
+    }
+
     fn value(&self, name: &str) -> Option<String> {
         self.fields.iter().find(|field| field.is(name)).map(Field::unfolded)
     }
+}
+
+/// What stands in angle brackets and can be a Message-ID.
+fn message_ids(text: &str) -> Vec<String> {
+    let parts = text.split('<').skip(1).filter_map(|part| part.split_once('>')).map(|(id, _)| id);
+    let good = |id: &&str| id.contains('@') && id.len() <= MAX_HEADER_LINE && id.chars().all(is_id);
+    parts.filter(good).map(|id| format!("<{id}>")).collect()
+}
+
+fn is_id(c: char) -> bool {
+    c.is_ascii_graphic() || !c.is_ascii() && !c.is_control() && !c.is_whitespace()
 }
 
 fn fields(section: &[u8], utf8: bool) -> Result<Vec<Field<'_>>, HeaderFault> {
@@ -276,6 +329,8 @@ mod tests {
                 format!("{from}Message-ID: <1@x>\r\nmessage-id: <2@x>\r\n\r\n"),
                 HeaderFault::Twice("Message-ID"),
             ),
+            (format!("{from}Sender: a@x\r\nsender: b@x\r\n\r\n"), HeaderFault::Twice("Sender")),
+            (format!("{from}Reply-To: a@x\r\nREPLY-TO: b@x\r\n\r\n"), HeaderFault::Twice("Reply-To")),
             (format!("From : c@d.example\r\n{from}\r\n"), HeaderFault::Name(1)),
             (format!(" x\r\n{from}\r\n"), HeaderFault::Folding(1)),
             (format!("{from}no colon here\r\n\r\n"), HeaderFault::Name(2)),
@@ -293,6 +348,37 @@ mod tests {
         }
         let with_utf8 = Header::parse("From: a@b.example\r\nSubject: b\u{fc}\r\n".as_bytes(), true);
         assert!(with_utf8.is_ok());
+    }
+
+    #[test]
+    fn answers_name_what_they_answer() {
+        let of = |fields: &str| {
+            let section = format!("From: a@b.example\r\n{fields}\r\n");
+            Header::parse(section.as_bytes(), true).unwrap().answered()
+        };
+        assert_eq!(of(""), [""; 0]);
+        assert_eq!(
+            of("References: <1@x> <2@x>\r\n <3@x>\r\nin-reply-to: (of) <3@x>\r\n"),
+            ["<3@x>", "<2@x>", "<1@x>"]
+        );
+        assert_eq!(of("In-Reply-To: Your message <no at> < 4@x> <5@x\r\n"), [""; 0]);
+        let many = (0..100).map(|n| format!("<{n}@x>\r\n ")).collect::<String>();
+        assert_eq!(of(&format!("References: {many}<z@x>\r\n")).len(), super::MAX_ANSWERED);
+    }
+
+    #[test]
+    fn disposition_notifications_are_known() {
+        for (value, is) in [
+            ("multipart/report; report-type=disposition-notification; boundary=x", true),
+            ("Multipart/Report;\r\n boundary=x;\r\n Report-Type=\"Disposition-Notification\"", true),
+            ("multipart/report; report-type=delivery-status", false),
+            ("multipart/mixed; report-type=disposition-notification", false),
+            ("text/plain", false),
+        ] {
+            let section = format!("From: a@b.example\r\nContent-Type: {value}\r\n\r\n");
+            let header = Header::parse(section.as_bytes(), false).unwrap();
+            assert_eq!(header.is_disposition_notification(), is, "{value}");
+        }
     }
 
     #[test]

@@ -3,20 +3,16 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Field, Header};
+use super::{Field, Header, Mailbox};
 use crate::types::Address;
 
 /// All that a rewrite needs; dates and names are the caller's, nothing is read or invented here.
 #[derive(Clone, Debug)]
 pub struct Rewrite<'a> {
-    /// From, in the spelling that goes out.
-    pub mailbox: &'a Address,
-    /// The mailbox's display name; none leaves the address alone.
-    pub display: Option<&'a str>,
-    /// `on behalf`: the person, as Sender (RFC 5322 §3.6.2). `None`: as the mailbox itself.
-    pub sender: Option<&'a Address>,
-    /// The person's addresses: fields for answers and receipts that name one name the mailbox instead.
-    pub person: &'a [Address],
+    pub style: Style<'a>,
+    /// The person's addresses and login names: a field that names where answers or receipts
+    /// go, and has one of these in it, names the mailbox instead.
+    pub person: &'a [String],
     /// The host name in our Received field.
     pub host: &'a str,
     /// Our number for the submission: printable ASCII.
@@ -27,6 +23,21 @@ pub struct Rewrite<'a> {
     pub message_id: &'a str,
 }
 
+/// As whom it goes out.
+#[derive(Clone, Copy, Debug)]
+pub enum Style<'a> {
+    /// From the mailbox, in the spelling that goes out; nothing names the person, except
+    /// Sender where it goes out on the mailbox's behalf (RFC 5322 §3.6.2).
+    Mailbox {
+        address: &'a Address,
+        /// The name before it; none leaves the address alone.
+        display: Option<&'a str>,
+        on_behalf: Option<&'a Address>,
+    },
+    /// From the person, as they wrote it; these addresses are theirs.
+    Own(&'a [Address]),
+}
+
 /// What came of a rewrite.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rewritten {
@@ -34,9 +45,16 @@ pub struct Rewritten {
     pub section: Vec<u8>,
     /// The client's Message-ID, or ours.
     pub message_id: String,
+    /// The Bcc fields as they stood: they never leave, and a sent copy may keep them.
+    pub bcc: Vec<u8>,
     /// A signature was taken off, because it would no longer hold.
     pub signature_removed: bool,
 }
+
+/// Most octets that a rewrite adds: our Received, From and Sender, Date and Message-ID, some
+/// of each with long names, and what is written in place of shorter fields. A host that
+/// takes `n` octets gets a client's message of `n` less this.
+pub const MAX_GROWTH: u64 = 8 * 1_024;
 
 /// Longest display name in characters: escaped or encoded, it stays within a line.
 const MAX_DISPLAY: usize = 128;
@@ -45,35 +63,65 @@ const MAX_DISPLAY: usize = 128;
 enum Fate {
     Keep,
     Remove,
+    Bcc,
     /// From.
     Replace,
     /// Names where answers or receipts go.
     Redirect,
+    /// A station on the way here: who it was goes, that it was stays, so that loops are found.
+    Neutral,
     /// Removed, and the caller is told.
     Signature,
 }
 
-/// Names the person or their machine, or is for a mail host to write.
+/// Never the client's to write, whoever sends: what hosts say of a message, and Bcc again.
+const HOSTS_OWN: &[&str] =
+    &["Return-Path", "Apparently-From", "Authentication-Results", "Delivered-To", "Resent-Bcc"];
+
+/// Names the person or their machine.
 const REMOVED: &[&str] = &[
     "Sender",
-    "X-Sender",
     "X-X-Sender",
-    "X-Env-Sender",
-    "X-Envelope-From",
-    "X-Identity-Key",
-    "X-Account-Key",
-    "X-Google-Original-From",
     "X-User",
-    "Return-Path",
+    "X-From",
+    "X-Original-From",
+    "X-Google-Original-From",
+    "X-Original-To",
+    "X-Delivered-To",
+    "X-Received",
+    "X-PHP-Originating-Script",
+    "X-PHP-Script",
+    "Envelope-To",
     "Errors-To",
-    "Apparently-From",
-    "Bcc",
-    "Authentication-Results",
-    "Delivered-To",
+    "Abuse-Reports-To",
+    "Organization",
+    "Organisation",
+    "Autocrypt",
+    "OpenPGP",
+    "Face",
+    "X-Face",
+    "X-Image-URL",
 ];
 
 /// The same, by how they begin.
-const REMOVED_FAMILIES: &[&str] = &["X-Originating-", "X-Authenticated-", "X-Auth-", "Resent-", "ARC-"];
+const REMOVED_FAMILIES: &[&str] = &[
+    "X-Sender",
+    "X-Env",
+    "X-Identity",
+    "X-Account",
+    "X-Originating",
+    "X-Authenticat",
+    "X-Auth-",
+    "X-AuthUser",
+    "X-Mozilla-",
+    "X-ClientAddr",
+    "X-Client-",
+    "X-Remote-",
+    "X-Source",
+    "X-Get-Message-Sender",
+    "Resent-",
+    "ARC-",
+];
 
 /// Where answers or receipts go.
 const REDIRECTED: &[&str] = &[
@@ -92,43 +140,62 @@ impl Header<'_> {
     pub fn rewrite(&self, to: &Rewrite<'_>) -> Rewritten {
         let mut section = Vec::with_capacity(1_024 + self.fields.iter().map(|f| f.raw.len()).sum::<usize>());
         let Rewrite { host, id, date, .. } = to;
-        put(&mut section, format!("Received: by {host} (Mandate) with ESMTPSA id {id};\r\n {date}"));
-        let mut signature_removed = false;
+        put(&mut section, &format!("Received: by {host} (Mandate) with ESMTPSA id {id};\r\n {date}"));
+        let (mut bcc, mut signature_removed) = (Vec::new(), false);
+        let mut redirected: Vec<&str> = Vec::new();
         for field in &self.fields {
-            match fate(field) {
+            match fate(field, &to.style) {
                 Fate::Keep => section.extend_from_slice(field.raw),
                 Fate::Remove => {}
+                Fate::Bcc => bcc.extend_from_slice(field.raw),
                 Fate::Signature => signature_removed = true,
                 Fate::Replace => from(to, &mut section),
-                Fate::Redirect if names(field, to.person) => {
-                    put(&mut section, format!("{}: {}", field.name, to.mailbox));
+                Fate::Neutral => put(&mut section, &format!("Received: (before); {date}")),
+                Fate::Redirect => {
+                    let again = redirected.iter().any(|name| field.is(name));
+                    redirected.push(field.name);
+                    redirect(field, to, again, &mut section);
                 }
-                Fate::Redirect => section.extend_from_slice(field.raw),
             }
         }
         if self.value("Date").is_none() {
-            put(&mut section, format!("Date: {date}"));
+            put(&mut section, &format!("Date: {date}"));
         }
         let message_id = self.message_id().unwrap_or_else(|| {
-            put(&mut section, format!("Message-ID: {}", to.message_id));
+            put(&mut section, &format!("Message-ID: {}", to.message_id));
             to.message_id.to_owned()
         });
         section.extend_from_slice(b"\r\n");
-        Rewritten { section, message_id, signature_removed }
+        Rewritten { section, message_id, bcc, signature_removed }
     }
 }
 
-fn put(section: &mut Vec<u8>, field: String) {
+fn put(section: &mut Vec<u8>, field: &str) {
     section.extend_from_slice(field.as_bytes());
     section.extend_from_slice(b"\r\n");
 }
 
-fn fate(field: &Field<'_>) -> Fate {
+fn fate(field: &Field<'_>, style: &Style<'_>) -> Fate {
+    if field.is("Bcc") {
+        return Fate::Bcc;
+    }
+    if HOSTS_OWN.iter().any(|name| field.is(name)) {
+        return Fate::Remove;
+    }
+    match style {
+        Style::Mailbox { .. } => of_mailbox(field),
+        Style::Own(own) => of_own(field, own),
+    }
+}
+
+fn of_mailbox(field: &Field<'_>) -> Fate {
     let starts = |family: &&str| {
         field.name.get(..family.len()).is_some_and(|start| start.eq_ignore_ascii_case(family))
     };
     if field.is("From") {
         Fate::Replace
+    } else if field.is("Received") {
+        Fate::Neutral
     } else if field.is("DKIM-Signature") || field.is("DomainKey-Signature") {
         Fate::Signature
     } else if REMOVED.iter().any(|name| field.is(name)) || REMOVED_FAMILIES.iter().any(starts) {
@@ -140,22 +207,42 @@ fn fate(field: &Field<'_>) -> Fate {
     }
 }
 
-/// Whether one of the addresses stands in the field, in whatever syntax.
-fn names(field: &Field<'_>, person: &[Address]) -> bool {
+/// Somebody's own message stays as they wrote it, but for a Sender who is somebody else.
+fn of_own(field: &Field<'_>, own: &[Address]) -> Fate {
+    if !field.is("Sender") {
+        return Fate::Keep;
+    }
+    let sender = Mailbox::parse(&field.unfolded()).ok().and_then(|sender| sender.path.address());
+    if sender.is_some_and(|sender| own.contains(&sender)) { Fate::Keep } else { Fate::Remove }
+}
+
+/// The field as it stood, unless the person is in it; of two of a name the first.
+fn redirect(field: &Field<'_>, to: &Rewrite<'_>, again: bool, section: &mut Vec<u8>) {
+    match to.style {
+        Style::Mailbox { address, .. } if names(field, to.person) => {
+            if !again {
+                put(section, &format!("{}: {address}", field.name));
+            }
+        }
+        Style::Mailbox { .. } | Style::Own(_) => section.extend_from_slice(field.raw),
+    }
+}
+
+/// Whether one of the person's names stands in the field, in whatever syntax. Where an
+/// encoded word might hide one, it is taken to.
+fn names(field: &Field<'_>, person: &[String]) -> bool {
     let text = field.unfolded().to_ascii_lowercase();
-    person.iter().any(|address| text.contains(&address.to_string().to_ascii_lowercase()))
+    text.contains("=?") || person.iter().any(|name| text.contains(&name.to_ascii_lowercase()))
 }
 
 fn from(to: &Rewrite<'_>, section: &mut Vec<u8>) {
-    put(
-        section,
-        match to.display.map(display).filter(|name| !name.is_empty()) {
-            Some(name) => format!("From: {name}\r\n <{}>", to.mailbox),
-            None => format!("From: {}", to.mailbox),
-        },
-    );
-    if let Some(person) = to.sender {
-        put(section, format!("Sender: {person}"));
+    let Style::Mailbox { address, display: name, on_behalf } = to.style else { return };
+    match name.map(display).filter(|name| !name.is_empty()) {
+        Some(name) => put(section, &format!("From: {name}\r\n <{address}>")),
+        None => put(section, &format!("From: {address}")),
+    }
+    if let Some(person) = on_behalf {
+        put(section, &format!("Sender: {person}"));
     }
 }
 
@@ -186,17 +273,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::Header;
-    use super::{Rewrite, Rewritten, display};
+    use super::{MAX_GROWTH, Rewrite, Rewritten, Style, display};
     use crate::types::Address;
 
     fn rewritten(section: &str, sender: bool) -> Rewritten {
         let support = Address::parse("Support@example.org").unwrap();
         let alice = Address::parse("alice@example.org").unwrap();
-        let to = Rewrite {
-            mailbox: &support,
+        let style = Style::Mailbox {
+            address: &support,
             display: Some("Support"),
-            sender: sender.then_some(&alice),
-            person: std::slice::from_ref(&alice),
+            on_behalf: sender.then_some(&alice),
+        };
+        written(section, style)
+    }
+
+    fn written(section: &str, style: Style<'_>) -> Rewritten {
+        let to = Rewrite {
+            style,
+            person: &["alice@example.org".into(), "alice/support".into()],
             host: "mx.example.org",
             id: "1-2",
             date: "Sat, 21 Nov 2026 12:00:00 +0000",
@@ -250,6 +344,78 @@ mod tests {
         );
     }
 
+    /// Each field that can name the person, with the person in it: gone, or the mailbox's.
+    #[test]
+    fn nothing_names_the_person() {
+        let from = "From: support@example.org\r\nDate: x\r\nMessage-ID: <1@x>\r\n";
+        let fields = super::REMOVED.iter().chain(super::REDIRECTED).chain(super::HOSTS_OWN);
+        let families = super::REMOVED_FAMILIES.iter().map(|family| format!("{family}IP"));
+        for name in fields.map(|name| (*name).to_owned()).chain(families).chain(["Received".into()]) {
+            for who in
+                ["<Alice@Example.org>", "alice/support@example.org", "=?utf-8?q?=61lice?= <x@y.example>"]
+            {
+                let out = text(&format!("{name}: {who}\r\n{from}\r\n")).to_ascii_lowercase();
+                assert!(!out.contains("alice") && !out.contains("=61"), "{name}: {out}");
+            }
+        }
+    }
+
+    #[test]
+    fn stations_stay_counted_and_lose_their_names() {
+        let out = text(
+            "Received: from laptop [10.0.0.1] by x; y\r\nReceived: z\r\nFrom: support@example.org\r\n\r\n",
+        );
+        let neutral = "Received: (before); Sat, 21 Nov 2026 12:00:00 +0000\r\n";
+        assert!(out.starts_with(&format!("{RECEIVED}{neutral}{neutral}From: ")), "{out}");
+    }
+
+    #[test]
+    fn bcc_never_leaves_and_is_handed_over() {
+        let section =
+            "Bcc: b@x.example,\r\n c@x.example\r\nFrom: alice@example.org\r\nbcc: d@x.example\r\n\r\n";
+        let own = [Address::parse("alice@example.org").unwrap()];
+        for out in [rewritten(section, false), written(section, Style::Own(&own))] {
+            assert_eq!(out.bcc, b"Bcc: b@x.example,\r\n c@x.example\r\nbcc: d@x.example\r\n");
+            assert!(!String::from_utf8(out.section).unwrap().to_ascii_lowercase().contains("bcc"));
+        }
+    }
+
+    #[test]
+    fn own_mail_stays_as_it_was_written() {
+        let own = [Address::parse("alice@example.org").unwrap()];
+        let kept = "From: \"Alice\" <alice@example.org>\r\nReply-To: x@y.example\r\nDKIM-Signature: v=1\r\n\
+            Sender: alice@example.org\r\nX-Mozilla-News-Host: x\r\nDate: x\r\nMessage-ID: <1@x>\r\n";
+        let out = written(&format!("Return-Path: <ceo@example.org>\r\n{kept}\r\n"), Style::Own(&own));
+        assert_eq!(String::from_utf8(out.section).unwrap(), format!("{RECEIVED}{kept}\r\n"));
+        assert!(!out.signature_removed);
+        let forged = written("Sender: ceo@example.org\r\nFrom: alice@example.org\r\n\r\n", Style::Own(&own));
+        assert!(!String::from_utf8(forged.section).unwrap().contains("ceo"));
+    }
+
+    /// The longest names, the shortest fields to be replaced: within what SIZE allows for.
+    #[test]
+    fn growth_is_bounded() {
+        let local = "x".repeat(64);
+        let domain = format!("{}.example", vec!["y".repeat(58); 3].join("."));
+        let long = Address::parse(&format!("{local}@{domain}")).unwrap();
+        let name = "\u{10348}".repeat(200);
+        let style = Style::Mailbox { address: &long, display: Some(&name), on_behalf: Some(&long) };
+        let redirected: String = super::REDIRECTED.iter().map(|name| format!("{name}: a\r\n")).collect();
+        let received = "Received:\r\n".repeat(super::super::MAX_RECEIVED);
+        let section = format!("{received}{redirected}From: a@b.example\r\n");
+        let to = Rewrite {
+            style,
+            person: &["a".into()],
+            host: &domain,
+            id: &"i".repeat(64),
+            date: "Sat, 21 Nov 2026 12:00:00 +0000",
+            message_id: &format!("<{}@{domain}>", "i".repeat(64)),
+        };
+        let out = Header::parse(section.as_bytes(), true).unwrap().rewrite(&to);
+        let growth = (out.section.len() - section.len()) as u64;
+        assert!(growth > MAX_GROWTH / 2 && growth <= MAX_GROWTH, "{growth}");
+    }
+
     #[test]
     fn display_names() {
         assert_eq!(display("a \"b\" \\ c"), "\"a \\\"b\\\" \\\\ c\"");
@@ -266,7 +432,8 @@ mod tests {
             let section = format!("{field}: {subject}\r\nFrom: alice@example.org\r\nSubject: x{subject}\r\n\r\n");
             let Ok(header) = Header::parse(section.as_bytes(), false) else { return Ok(()) };
             let to = Rewrite {
-                mailbox: &mailbox, display: Some(&name), sender: None, person: &[], host: "h", id: "1",
+                style: Style::Mailbox { address: &mailbox, display: Some(&name), on_behalf: None },
+                person: &[], host: "h", id: "1",
                 date: "d", message_id: "<m@h>",
             };
             let out = header.rewrite(&to);

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{NOW, alice_and_support, grant, mailbox, open, short, user};
-use crate::policy::{FolderClass, Holder, SendRight};
-use crate::store::{Pin, Purpose, StoreError};
+use crate::policy::{FolderClass, FolderPattern, Holder, Narrowing, SendRight};
+use crate::store::{NewGrant, Pin, Purpose, StoreError};
 use crate::types::{FolderName, Secret, UidSet, UidValidity};
 
 fn folder(text: &str) -> FolderName {
@@ -72,7 +72,7 @@ async fn classes_come_from_pins() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (_, support) = alice_and_support(&store).await;
-    let class = |name: &str| store.snapshot().class_of(support, &folder(name));
+    let class = |name: &str| store.snapshot().place_of(support, &folder(name)).class;
     let pin = |name: &str, class| Pin { folder: folder(name), uid_validity: None, class };
     assert_eq!(class("Inbox"), FolderClass::Inbox);
     assert_eq!(class("INBOX/below"), FolderClass::Ordinary);
@@ -96,7 +96,7 @@ async fn classes_come_from_pins() {
         assert_eq!(class(name), is, "{name}");
     }
     store
-        .update_mailbox(support, |mailbox| mailbox.move_pins(&folder("Trash"), &folder("Bin")))
+        .update_mailbox(support, |mailbox| drop(mailbox.move_pins(&folder("Trash"), &folder("Bin"))))
         .await
         .unwrap();
     assert_eq!(
@@ -109,6 +109,34 @@ async fn classes_come_from_pins() {
     assert_eq!(class("Projects"), FolderClass::Hidden, "unknown");
     assert_eq!(class("Bin/old"), FolderClass::Hidden, "unknown");
     assert_eq!((class("INBOX"), class("Drafts")), (FolderClass::Inbox, FolderClass::Drafts));
+}
+
+#[tokio::test]
+async fn a_rename_brings_nothing_into_a_narrowed_grant() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (alice, support) = alice_and_support(&store).await;
+    let pattern = |text: &str| FolderPattern::parse(text).unwrap();
+    let narrowing = Narrowing { only: Vec::new(), except: vec![pattern("HR"), pattern("Work/secret")] };
+    let new = NewGrant { narrowing, ..grant(Holder::User(alice), support, "reader") };
+    store.add_grant(new).await.unwrap();
+    let pins = ["HR", "HR/Pay", "Work", "Work/secret"];
+    let pin = |name: &str| Pin { folder: folder(name), uid_validity: None, class: FolderClass::Ordinary };
+    store.update_mailbox(support, move |mailbox| mailbox.pins = pins.map(pin).into()).await.unwrap();
+    let sees = |name: &str| {
+        let snapshot = store.snapshot();
+        let effective = snapshot.effective(alice, support, NOW).unwrap();
+        effective.sees(&snapshot.place_of(support, &folder(name)))
+    };
+    assert!(sees("Work") && sees("INBOX") && !sees("HR") && !sees("HR/Pay") && !sees("Work/secret"));
+    assert!(!sees("Unknown"), "not pinned");
+    store.rename_folder(support, folder("HR"), folder("People")).await.unwrap();
+    store.rename_folder(support, folder("Work"), folder("Play")).await.unwrap();
+    for (name, expected) in
+        [("People", false), ("People/Pay", false), ("Play", true), ("Play/secret", false), ("Work", false)]
+    {
+        assert_eq!(sees(name), expected, "{name}");
+    }
 }
 
 #[tokio::test]

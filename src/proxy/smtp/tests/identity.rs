@@ -1,6 +1,7 @@
 //! Whose sender it is: at MAIL, and in the header.
 
 use super::world::{Temper, World};
+use crate::policy::{Grant, SendRight};
 
 fn message(from: &str) -> String {
     format!("From: {from}\r\nSubject: x\r\n\r\nbody\r\n")
@@ -33,7 +34,88 @@ async fn the_account_view_keeps_replaces_refuses() {
         let mail = commands.iter().rfind(|line| line.starts_with("MAIL"));
         assert_eq!(*mail.unwrap(), format!("MAIL FROM:<{sent_as}>"));
     }
-    assert_eq!(client.ask("MAIL FROM:<>").await.get(..9), Some("550 5.7.1"));
+    // Whether it is a receipt, the header says.
+    let heard = client.send("", &message("support@example.org")).await;
+    assert!(heard.starts_with("550 5.7.1 A message without a sender"), "{heard}");
+}
+
+fn receipt(from: &str) -> String {
+    format!(
+        "From: {from}\r\nSubject: read\r\nContent-Type: multipart/report;\r\n \
+         report-type=disposition-notification; boundary=x\r\n\r\n--x\r\n\r\nread\r\n--x--\r\n"
+    )
+}
+
+#[tokio::test]
+async fn receipts_have_no_sender_and_an_allowed_from() {
+    let world = World::new("responder", Temper::default()).await;
+    for login in ["alice@example.org/support", "alice@example.org"] {
+        let mut client = world.log_in(login).await;
+        let before = world.messages().len();
+        assert!(client.send("", &receipt("eve@example.org")).await.starts_with("550 5.7.1 "), "{login}");
+        assert_eq!(world.messages().len(), before);
+        let heard = client.send("", &receipt("help@example.org")).await;
+        assert!(heard.starts_with("250 "), "{login}: {heard}");
+        assert!(world.messages().pop().unwrap().contains("<help@example.org>"));
+        let commands = world.commands();
+        assert_eq!(commands.iter().rfind(|line| line.starts_with("MAIL")).unwrap(), "MAIL FROM:<>");
+    }
+}
+
+#[tokio::test]
+async fn on_behalf_names_the_person_and_a_grant_may_say_so() {
+    let world = World::new("responder", Temper::default()).await;
+    let send = |send| move |grant: &mut Grant| grant.send = send;
+    let mut client = world.log_in("alice@example.org/support").await;
+    for (how, sender, word) in [
+        (Some(SendRight::OnBehalf), Some("Sender: alice@example.org\r\n"), "on-behalf"),
+        (Some(SendRight::As), None, "as"),
+        (None, None, "as"),
+    ] {
+        world.services.store.update_grant(world.grant, send(how)).await.unwrap();
+        let heard = client.send("support@example.org", &message("alice@example.org")).await;
+        assert!(heard.starts_with("250 "), "{how:?}: {heard}");
+        let last = world.messages().pop().unwrap();
+        assert!(sender.is_none_or(|sender| last.contains(sender)), "{last}");
+        assert_eq!(last.contains("alice"), sender.is_some(), "{last}");
+        assert_eq!(world.journal("send").await.last().unwrap()["how"], word);
+    }
+    world.services.store.update_grant(world.grant, send(Some(SendRight::None))).await.unwrap();
+    assert!(client.rest().await.starts_with("421 4.3.2 "));
+    let mut client = world.log_in("alice@example.org/support").await;
+    assert!(client.ask("MAIL FROM:<support@example.org>").await.starts_with("550 5.7.1 Your role"));
+}
+
+#[tokio::test]
+async fn display_names_come_from_the_template() {
+    let world = World::new("responder", Temper::default()).await;
+    let mut client = world.log_in("alice@example.org/support").await;
+    for (template, name) in [
+        ("{mailbox}", "From: \"Example Support\"\r\n <Support@example.org>"),
+        ("{user} at {mailbox}", "From: \"Alice Example at Example Support\"\r\n <Support@example.org>"),
+        ("", "From: Support@example.org"),
+    ] {
+        world.set("send_name", template).await;
+        assert!(client.send("support@example.org", &message("alice@example.org")).await.starts_with("250 "));
+        let last = world.messages().pop().unwrap();
+        assert!(last.contains(&format!("{name}\r\n")), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_counts_where_the_mailbox_says_so() {
+    let world = World::new("responder", Temper::default()).await;
+    for login in ["alice@example.org/support", "alice@example.org"] {
+        world.set("plus_tags", "no").await;
+        let mut client = world.log_in(login).await;
+        let heard = client.send("support+case7@example.org", &message("support+case7@example.org")).await;
+        assert!(heard.starts_with("550 5.7.1 "), "{login}: {heard}");
+        world.set("plus_tags", "yes").await;
+        let heard = client.send("support+case7@example.org", &message("support+case7@example.org")).await;
+        assert!(heard.starts_with("250 "), "{login}: {heard}");
+        assert!(world.messages().pop().unwrap().contains("<Support+case7@example.org>"));
+        assert!(client.send("alice+x@example.org", "").await.starts_with("550 5.7.1 "));
+    }
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, hash_password};
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
-use crate::policy::{Holder, RoleName};
-use crate::proxy::smtp::{Peer, Services, Settings, serve};
+use crate::policy::{Holder, Narrowing, RoleName};
+use crate::proxy::smtp::{Peer, Services, Settings, Unknown, serve};
 use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
 use crate::telemetry::{Counters, Journal, SessionId};
 use crate::types::{
@@ -92,8 +92,10 @@ impl World {
             holder: Holder::User(alice),
             mailbox: support,
             role: RoleName(role.into()),
+            send: None,
             from: None,
             until: None,
+            narrowing: Narrowing::default(),
             note: String::new(),
             granted_by: "uid:0".into(),
         };
@@ -109,10 +111,18 @@ impl World {
             connector: Connector::new(dialer, ConnectSettings::default()),
             journal,
             counters: Arc::new(Counters::default()),
+            parents: Arc::new(Unknown),
             gate: Arc::clone(&gate),
         };
         let (drain, draining) = Drain::new();
         Self { services: Arc::new(services), alice, grant, seen, drain, draining, gate, dir }
+    }
+
+    /// Sets an option of the mailbox.
+    pub(super) async fn set(&self, key: &'static str, value: &'static str) {
+        let edit = move |mailbox: &mut store::Mailbox| mailbox.options.set(key, value).unwrap();
+        let id = self.services.store.snapshot().grant(self.grant).unwrap().mailbox;
+        self.services.store.update_mailbox(id, edit).await.unwrap();
     }
 
     /// A connection to the proxy.

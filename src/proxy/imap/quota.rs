@@ -1,0 +1,62 @@
+//! GETQUOTA and GETQUOTAROOT (RFC 9208): one root for each mailbox, named by its address.
+
+use super::ended::Ended;
+use super::session::Session;
+use super::watch::Waiting;
+use crate::imap::command::{Command, Tag};
+use crate::imap::reply::{self, Outcome};
+use crate::policy::{Fact, Facts, Next, Permit};
+use crate::types::{FolderName, UidSet};
+
+impl Session {
+    /// Upstream's names of roots stay upstream: they may be account names.
+    pub(super) async fn quota(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        mut permit: Permit,
+    ) -> Result<(), Ended> {
+        let own = UidSet::new();
+        let facts = Facts { last: Fact::Start, effective: self.watch.effective(), own: &own, by_uid: true };
+        match permit.next(&facts) {
+            Next::Run(_) => {}
+            Next::Refuse(denial) => return self.deny(tag, command, &denial).await,
+            Next::Done => return Ok(()),
+        }
+        let root = self.watch.effective().address.to_string();
+        let inbox = FolderName::inbox();
+        let folder = match command {
+            Command::GetQuota { root: asked } if *asked != root.as_bytes() => {
+                reply::tagged(self.client.wire.out(), tag, Outcome::No, "", "There is no such quota root");
+                return Ok(());
+            }
+            Command::GetQuotaRoot(Ok(folder)) => folder,
+            _ => &inbox,
+        };
+        let Some(entry) = self.folders.inventory.find(folder) else {
+            self.unavailable(tag);
+            return Ok(());
+        };
+        let mailbox = self.watch.effective().mailbox;
+        let separator = self.folders.inventory.separator;
+        let Some(name) = self.realm.client_name(mailbox, &entry.name, separator) else {
+            self.unavailable(tag);
+            return Ok(());
+        };
+        let (wire, name) = (entry.wire.clone(), name.to_wire());
+        let asking = self.catalogue.quota(&wire);
+        let Some(quotas) = Box::pin(self.watch.unless_lost(Waiting::Upstream, asking)).await? else {
+            self.unavailable(tag);
+            return Ok(());
+        };
+        let out = self.client.wire.out();
+        if matches!(command, Command::GetQuotaRoot(_)) {
+            reply::quota_root(out, name.as_bytes(), (!quotas.is_empty()).then_some(&root));
+        }
+        if !quotas.is_empty() {
+            reply::quota(out, &root, &quotas);
+        }
+        reply::completed(out, tag, "", super::record::verb(command));
+        Ok(())
+    }
+}
