@@ -7,6 +7,7 @@
 
 mod append;
 mod client;
+mod drafts;
 mod ended;
 mod exchange;
 mod focus;
@@ -20,6 +21,7 @@ mod open;
 mod quota;
 mod reader;
 mod record;
+mod reduced;
 mod run;
 mod scene;
 mod session;

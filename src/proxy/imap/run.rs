@@ -4,13 +4,13 @@ use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::command::{Command, FetchItem, SearchKey, SearchReturn, Sort, Tag, Thread};
+use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Tag, Thread};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::scan::Listing;
 use crate::imap::writer::{self, Context, Outgoing};
-use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind, StoreMode};
-use crate::types::{FolderName, SystemFlag, UidSet};
+use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
+use crate::types::{FolderName, UidSet};
 
 /// How a permit came out, for the tagged answer.
 pub(super) struct Done {
@@ -203,7 +203,7 @@ impl Session {
     }
 
     /// One step: written, sent, and its answer read.
-    async fn step(
+    pub(super) async fn step(
         &mut self,
         tag: &Tag,
         command: &Command,
@@ -217,26 +217,8 @@ impl Session {
         self.send_step((tag, command), step, (&outgoing, &ours), found).await
     }
 
-    /// Marks messages that have been copied, then removes exactly those.
-    async fn remove_copied(
-        &mut self,
-        tag: &Tag,
-        command: &Command,
-        step: &Step,
-        found: &mut Found,
-    ) -> Result<Answer, Ended> {
-        let ours = self.lease.as_mut().and_then(|lease| Tag::parse(lease.tag().as_bytes()));
-        let mark = ours.and_then(|ours| Some((writer::mark_copied(step, command, ours.as_str())?, ours)));
-        let Some((outgoing, ours)) = mark else { return Err(Ended::UpstreamGone) };
-        let marked = self.send_step((tag, command), step, (&outgoing, &ours), found).await?;
-        if !marked.is_ok() {
-            return Ok(marked);
-        }
-        self.step(tag, command, step, found).await
-    }
-
     /// Sends what a step became and reads its answer, to the end if it changes something.
-    async fn send_step(
+    pub(super) async fn send_step(
         &mut self,
         (tag, command): (&Tag, &Command),
         step: &Step,
@@ -383,23 +365,6 @@ impl Session {
         }
     }
 
-    /// Whether a STORE removes messages, because the host takes `\Deleted` for an order.
-    fn removes_by_marking(&self, step: &Step) -> bool {
-        let StepKind::Store { mode: StoreMode::Add | StoreMode::Replace, flags, .. } = step.kind() else {
-            return false;
-        };
-        let snapshot = self.services.store.snapshot();
-        let mailbox = snapshot.mailbox(self.watch.effective().mailbox);
-        flags.has(SystemFlag::Deleted) && mailbox.is_some_and(|mailbox| mailbox.options.deleted_is_final)
-    }
-
-    /// The RETURN options that a SEARCH is answered with by us, on a host without ESEARCH.
-    fn computes(&self, step: &Step, command: &Command) -> Option<SearchReturn> {
-        let Command::Search { search, .. } = command else { return None };
-        let esearch = self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("ESEARCH"));
-        search.ret.filter(|_| *step.kind() == StepKind::Carry && !esearch)
-    }
-
     /// What a step has brought to light, for the plan.
     fn fact(&self, step: &Step, command: &Command, found: Found) -> Fact {
         match step.kind() {
@@ -446,45 +411,8 @@ impl Session {
             .collect()
     }
 
-    /// The user's own drafts in the open folder, where only they may be removed.
-    fn own_drafts(&self) -> UidSet {
-        let Some(selected) = &self.selected else { return UidSet::new() };
-        let effective = self.watch.effective();
-        let snapshot = self.services.store.snapshot();
-        if !effective.only_own(&snapshot.place_of(effective.mailbox, &selected.name)) {
-            return UidSet::new();
-        }
-        snapshot.own_drafts(effective.user, effective.mailbox, &selected.name, selected.validity)
-    }
-
-    /// Remembers what the user has put into Drafts, forgets what has left it.
-    pub(super) async fn keep_drafts(&mut self, step: &Step, command: &Command, found: &Found) {
-        let effective = self.watch.effective().clone();
-        let (user, mailbox) = (effective.user, effective.mailbox);
-        let store = &self.services.store;
-        let is_drafts = |folder: &FolderName| self.watch.place_of(folder).class == FolderClass::Drafts;
-        let mut kept = Ok(());
-        if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
-            && puts_messages(step)
-            && is_drafts(folder)
-        {
-            kept = store.own_drafts_add(user, mailbox, folder.clone(), *validity, uids.clone()).await;
-        }
-        if let (Some(selected), Some(uids)) = (self.selected.as_deref(), step_removes(step))
-            && is_drafts(&selected.name)
-        {
-            let name = selected.name.clone();
-            kept =
-                kept.and(store.own_drafts_remove(user, mailbox, name, selected.validity, uids.clone()).await);
-        }
-        if let Err(error) = kept {
-            tracing::error!(%error, "own drafts cannot be recorded");
-        }
-        self.changed_folders(step, command);
-    }
-
     /// STATUS values that others share are out of date.
-    fn changed_folders(&self, step: &Step, command: &Command) {
+    pub(super) fn changed_folders(&self, step: &Step, command: &Command) {
         if super::record::act(step, command, self.selected.as_deref(), &[]).is_none() {
             return;
         }
@@ -547,39 +475,6 @@ impl Session {
         self.leave().await?;
         reply::completed(self.client.wire.out(), tag, "", super::record::verb(command));
         Ok(())
-    }
-}
-
-/// Whether the step puts messages into the command's target.
-fn puts_messages(step: &Step) -> bool {
-    matches!(
-        step.kind(),
-        StepKind::Append { .. } | StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. }
-    )
-}
-
-fn step_removes(step: &Step) -> Option<&UidSet> {
-    match step.kind() {
-        StepKind::Remove(uids)
-        | StepKind::RemoveAll(uids)
-        | StepKind::RemoveCopied(uids)
-        | StepKind::Move { uids, .. } => Some(uids),
-        StepKind::Carry
-        | StepKind::Open { .. }
-        | StepKind::Fetch { .. }
-        | StepKind::Uids
-        | StepKind::Flags
-        | StepKind::Store { .. }
-        | StepKind::FindDeleted
-        | StepKind::FindFlagged(_)
-        | StepKind::Append { .. }
-        | StepKind::Copy
-        | StepKind::CopyThese(_)
-        | StepKind::Strip { .. }
-        | StepKind::DeleteFolder
-        | StepKind::Unselect
-        | StepKind::Address
-        | StepKind::Submit { .. } => None,
     }
 }
 
