@@ -9,8 +9,8 @@ use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::scan::Listing;
 use crate::imap::writer::{self, Context, Outgoing};
-use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
-use crate::types::{FolderName, UidSet};
+use crate::policy::{Denial, Fact, Facts, Next, Permit, Rights, Step, StepKind};
+use crate::types::FolderName;
 
 /// How a permit came out, for the tagged answer.
 pub(super) struct Done {
