@@ -42,36 +42,6 @@ pub fn untagged(out: &mut Vec<u8>, outcome: Outcome, code: &str, text: &str) {
     status(out, "*", outcome.as_str(), code, text);
 }
 
-/// ESEARCH (RFC 4731 §3.1) with what was found, and MODSEQ where the search asked for it
-/// (RFC 7162 §3.1.10). MIN, MAX and ALL are left out where nothing was found.
-pub fn esearch(
-    out: &mut Vec<u8>,
-    tag: &Tag,
-    by_uid: bool,
-    ret: SearchReturn,
-    (found, mod_seq): (&UidSet, Option<u64>),
-) {
-    let mut line = format!("* ESEARCH (TAG \"{}\")", tag.as_str());
-    line.push_str(if by_uid { " UID" } else { "" });
-    let (min, max) = (found.ranges().map(|(a, _)| a).min(), found.ranges().map(|(_, b)| b).max());
-    // RETURN () is RETURN (ALL).
-    let asked_all = ret.all || !(ret.min || ret.max || ret.count);
-    let all = (!found.is_empty()).then(|| found.to_string());
-    for (asked, name, value) in [
-        (ret.min, "MIN", min.map(|number| number.to_string())),
-        (ret.max, "MAX", max.map(|number| number.to_string())),
-        (asked_all, "ALL", all),
-        (ret.count, "COUNT", Some(found.len().to_string())),
-        (true, "MODSEQ", mod_seq.map(|value| value.to_string())),
-    ] {
-        if let Some(value) = value.filter(|_| asked) {
-            line.push_str(&format!(" {name} {value}"));
-        }
-    }
-    line.push_str("\r\n");
-    out.extend_from_slice(line.as_bytes());
-}
-
 /// `* BYE [code] text`; the connection is closed behind it.
 pub fn bye(out: &mut Vec<u8>, code: &str, text: &str) {
     status(out, "*", "BYE", code, text);
@@ -131,6 +101,36 @@ pub fn data(out: &mut Vec<u8>, data: &str) {
     out.extend_from_slice(b"* ");
     out.extend(data.bytes().filter(|octet| !matches!(octet, b'\r' | b'\n' | 0)));
     out.extend_from_slice(b"\r\n");
+}
+
+/// The answer to a SEARCH whose result is ours: `* SEARCH`, or ESEARCH where RETURN was given
+/// (RFC 4731 §3.1; without options it means ALL), with MODSEQ where there is one (RFC 7162 §3.1.10).
+pub fn searched(
+    out: &mut Vec<u8>,
+    tag: &Tag,
+    uid: bool,
+    ret: Option<SearchReturn>,
+    (found, mod_seq): (&UidSet, Option<u64>),
+) {
+    let Some(ret) = ret else {
+        out.extend_from_slice(b"* SEARCH");
+        found.iter().for_each(|number| out.extend_from_slice(format!(" {number}").as_bytes()));
+        out.extend_from_slice(b"\r\n");
+        return;
+    };
+    let all = ret.all || ret == SearchReturn::default();
+    let mut line = format!("ESEARCH (TAG \"{}\"){}", tag.as_str(), if uid { " UID" } else { "" });
+    let mut word = |on: bool, name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|_| on) {
+            line.push_str(&format!(" {name} {value}"));
+        }
+    };
+    word(ret.min, "MIN", found.first().map(|number| number.to_string()));
+    word(ret.max, "MAX", found.last().map(|number| number.to_string()));
+    word(all, "ALL", (!found.is_empty()).then(|| found.to_string()));
+    word(ret.count, "COUNT", Some(found.len().to_string()));
+    word(true, "MODSEQ", mod_seq.map(|value| value.to_string()));
+    data(out, &line);
 }
 
 /// `* n EXISTS` and its like.

@@ -57,15 +57,35 @@ pub enum DraftScope {
     Team,
 }
 
-/// Whose `\Seen` a folder shows: a mailbox's option.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// Whose `\Seen` a folder shows to a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReadState {
-    /// The mailbox's one `\Seen`, for everybody.
-    #[default]
+    /// The mailbox's one `\Seen`.
     Shared,
     /// Each user's own; nothing of it goes upstream.
     Personal,
+}
+
+/// Whose `\Seen` a mailbox's folders show, as its admin chose.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadChoice {
+    /// [`ReadState::Personal`] for roles that may not change the mailbox's (no `s` anywhere).
+    #[default]
+    ByRole,
+    Shared,
+    Personal,
+}
+
+/// What becomes of a message that a role without `t` and `e` wants deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delete {
+    /// It stays where it is.
+    #[default]
+    Refuse,
+    /// It goes to the mailbox's own Trash.
+    Trash,
 }
 
 /// A role: data, so that further ones can be configured.
@@ -168,12 +188,13 @@ impl Role {
         }
     }
 
-    /// What people may do who have no account of their own: look at an empty INBOX.
+    /// What people may do who have no account of their own: look at an empty INBOX, and send
+    /// their own mail where a host takes it.
     pub(super) fn nowhere() -> Self {
         Self {
             name: RoleName("nobody".into()),
             drafts: DraftScope::Own,
-            send: SendRight::None,
+            send: SendRight::As,
             rights: FolderClass::ALL.map(|class| match class {
                 FolderClass::Inbox => letters("lr"),
                 FolderClass::Ordinary

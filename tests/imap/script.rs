@@ -32,10 +32,10 @@ pub(crate) enum Setting {
     With(String),
     /// `without CAPABILITY ..`: upstream has not.
     Without(String),
+    /// `option KEY VALUE`: an option of the mailbox's. Its `read_state` is `shared` otherwise.
+    Option(String, String),
     /// `append limit N`: the proxy's limit.
     AppendLimit(u64),
-    /// `option KEY VALUE`: of the mailbox.
-    Option(String, String),
     /// `separator c`: upstream's hierarchy separator.
     Separator(char),
 }
@@ -192,13 +192,13 @@ fn setting(line: &str) -> Option<Setting> {
             let (folder, class) = rest.rsplit_once(' ')?;
             Setting::Pin(folder.trim_matches('"').to_owned(), class.to_owned())
         }
-        "with" => Setting::With(rest.to_owned()),
-        "without" => Setting::Without(rest.to_owned()),
-        "append" => Setting::AppendLimit(rest.strip_prefix("limit ")?.parse().ok()?),
         "option" => {
             let (key, value) = rest.split_once(' ')?;
             Setting::Option(key.to_owned(), value.to_owned())
         }
+        "with" => Setting::With(rest.to_owned()),
+        "without" => Setting::Without(rest.to_owned()),
+        "append" => Setting::AppendLimit(rest.strip_prefix("limit ")?.parse().ok()?),
         "separator" => Setting::Separator(rest.chars().next()?),
         _ => return None,
     })

@@ -50,6 +50,14 @@ pub enum Housekeeping<'a> {
         folder: &'a [u8],
         condstore: bool,
     },
+    /// All UIDs of the selected folder.
+    Uids {
+        esearch: bool,
+    },
+    /// The UIDs of the messages with this number and higher ones, of which there is one.
+    NewUids {
+        from: std::num::NonZeroU32,
+    },
     Noop,
     Idle,
     /// Ends IDLE; has no tag.
@@ -93,6 +101,9 @@ pub fn housekeeping(what: &Housekeeping<'_>, tag: &str) -> Option<Outgoing> {
             let line = line.word("EXAMINE").string(folder);
             if condstore { line.word("(CONDSTORE)").end() } else { line.end() }
         }
+        Housekeeping::Uids { esearch: true } => line.word("UID SEARCH RETURN (ALL) ALL").end(),
+        Housekeeping::Uids { esearch: false } => line.word("UID SEARCH ALL").end(),
+        Housekeeping::NewUids { from } => line.word("FETCH").word(format_args!("{from}:* (UID)")).end(),
         Housekeeping::Noop => line.word("NOOP").end(),
         Housekeeping::Idle => line.word("IDLE").end(),
         Housekeeping::Done => Encoder::untagged("DONE").end(),

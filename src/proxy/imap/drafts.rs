@@ -1,9 +1,10 @@
 //! Own drafts: what the user has put into Drafts, and may remove from there.
 
 use super::exchange::Found;
+use super::kinds::{puts_messages, step_removes};
 use super::session::Session;
 use crate::imap::command::Command;
-use crate::policy::{FolderClass, Step, StepKind};
+use crate::policy::{FolderClass, Step};
 use crate::types::{FolderName, UidSet};
 
 impl Session {
@@ -42,38 +43,5 @@ impl Session {
             tracing::error!(%error, "own drafts cannot be recorded");
         }
         self.changed_folders(step, command);
-    }
-}
-
-/// Whether the step puts messages into the command's target.
-fn puts_messages(step: &Step) -> bool {
-    matches!(
-        step.kind(),
-        StepKind::Append { .. } | StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. }
-    )
-}
-
-fn step_removes(step: &Step) -> Option<&UidSet> {
-    match step.kind() {
-        StepKind::Remove(uids)
-        | StepKind::RemoveAll(uids)
-        | StepKind::RemoveCopied(uids)
-        | StepKind::Move { uids, .. } => Some(uids),
-        StepKind::Carry
-        | StepKind::Open { .. }
-        | StepKind::Fetch { .. }
-        | StepKind::Uids
-        | StepKind::Flags
-        | StepKind::Store { .. }
-        | StepKind::FindDeleted
-        | StepKind::FindFlagged(_)
-        | StepKind::Append { .. }
-        | StepKind::Copy
-        | StepKind::CopyThese(_)
-        | StepKind::Strip { .. }
-        | StepKind::DeleteFolder
-        | StepKind::Unselect
-        | StepKind::Address
-        | StepKind::Submit { .. } => None,
     }
 }

@@ -2,15 +2,15 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
+use super::kinds::{changes_unnamed, listing, needs_condstore, numbers_by_uid};
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Tag, Thread};
+use crate::imap::command::{Command, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
-use crate::imap::scan::Listing;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, Next, Permit, Rights, Step, StepKind};
-use crate::types::FolderName;
+use crate::types::{FolderName, UidSet};
 
 /// How a permit came out, for the tagged answer.
 pub(super) struct Done {
@@ -73,6 +73,9 @@ impl Session {
         if needs_condstore(command) {
             self.condstore_used();
         }
+        if self.has_overlay() {
+            Box::pin(self.number_new_messages(tag)).await?;
+        }
         match self.steps(tag, command, permit).await? {
             Ok(done) => self.finish(tag, command, &done),
             Err(denial) => return self.deny(tag, command, &denial).await,
@@ -107,6 +110,7 @@ impl Session {
     ) -> Result<Result<Done, Denial>, Ended> {
         let mut last = Fact::Start;
         let mut done = Done { condition: Condition::Ok, code: None };
+        let mut searched = None;
         let mut named = match self.name_messages(tag, command, &permit).await? {
             Ok(named) => named,
             Err(refused) => return Ok(Ok(refused)),
@@ -119,7 +123,10 @@ impl Session {
             let step = match permit.next(&facts) {
                 Next::Run(step) => step,
                 Next::Refuse(denial) => return Ok(Err(denial)),
-                Next::Done => return Ok(Ok(done)),
+                Next::Done => {
+                    self.tell_found(tag, command, searched);
+                    return Ok(Ok(done));
+                }
             };
             let mut found = Found::default();
             let mut answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
@@ -133,7 +140,7 @@ impl Session {
                 && let Some(ret) = self.computes(&step, command)
             {
                 let found = (&found.uids, found.search_mod_seq);
-                reply::esearch(self.client.wire.out(), tag, by_uid, ret, found);
+                reply::searched(self.client.wire.out(), tag, by_uid, Some(ret), found);
             }
             if !matches!(step.kind(), StepKind::Strip { .. }) {
                 done.condition = answer.condition;
@@ -141,6 +148,9 @@ impl Session {
                 if done.condition != Condition::Ok {
                     return Ok(Ok(done));
                 }
+            }
+            if let StepKind::Ask(_) = step.kind() {
+                searched = Some(found.uids.union(&searched.unwrap_or_default()));
             }
             last = self.fact(&step, command, found);
             if let Fact::Numbers(numbers) = &last {
@@ -169,6 +179,13 @@ impl Session {
         })
     }
 
+    /// The answer to a SEARCH that was asked in several questions.
+    fn tell_found(&mut self, tag: &Tag, command: &Command, found: Option<UidSet>) {
+        if let (Command::Search { uid, search }, Some(found)) = (command, found) {
+            reply::searched(self.client.wire.out(), tag, *uid, search.ret, (&found, None));
+        }
+    }
+
     /// One step between its intent and its outcome in the journal (invariant 12).
     pub(super) async fn recorded_step(
         &mut self,
@@ -187,6 +204,11 @@ impl Session {
         };
         let taken = match step.kind() {
             StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
+            StepKind::Mark { set, clear } => Box::pin(self.mark(command, *set, *clear)).await,
+            StepKind::FindMarked => Ok(self.find_marked(command, found)),
+            StepKind::Ask(assumed) => {
+                Box::pin(self.search_assuming(tag, (command, step), *assumed, found)).await
+            }
             StepKind::RemoveCopied(_) => Box::pin(self.remove_copied(tag, command, step, found)).await,
             _ => self.step(tag, command, step, found).await,
         };
@@ -196,8 +218,12 @@ impl Session {
             (None, Some(act)) => Box::pin(self.recorder.change(&effective, act, outcome, found)).await?,
             (None, None) => {}
         }
-        if outcome == crate::telemetry::Outcome::Done {
+        let carried_out = outcome == crate::telemetry::Outcome::Done;
+        if carried_out {
             Box::pin(self.keep_drafts(step, command, found)).await;
+        }
+        if carried_out || !found.read.is_empty() {
+            Box::pin(self.keep_marks(step, command, found, carried_out)).await;
         }
         taken
     }
@@ -226,6 +252,7 @@ impl Session {
         found: &mut Found,
     ) -> Result<Answer, Ended> {
         let manner = self.manner(step, command);
+        self.begin_reading(step, command);
         let changes = super::record::act(step, command, self.selected.as_deref(), &[]).is_some();
         // Nobody waits for the rest of a message that nobody reads.
         let changes = changes && !matches!(step.kind(), StepKind::Fetch { .. });
@@ -256,6 +283,8 @@ impl Session {
         let decided_in = self.watch.mailbox();
         let ours = self.lease.as_mut().filter(|lease| lease.mailbox() == decided_in)?.tag();
         let (folder, new_folder) = self.folders_of(command);
+        let trash =
+            self.trash().map(|(_, wire)| wire).filter(|_| matches!(step.kind(), StepKind::Discard(_)));
         let capabilities = self.lease.as_ref()?.capabilities();
         let context = Context {
             folder: folder.as_deref(),
@@ -263,8 +292,11 @@ impl Session {
             selected: self.selected.as_ref().map(|selected| selected.wire.as_slice()),
             unselect: capabilities.has("UNSELECT"),
             condstore: capabilities.has_condstore(),
+            trash: trash.as_deref().filter(|_| capabilities.has("MOVE")),
             esearch: capabilities.has("ESEARCH"),
-            modseq: self.condstore && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
+            modseq: self.condstore
+                && !self.has_overlay()
+                && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
         };
         let outgoing = writer::step(step, command, &context, &ours)?;
         Some((outgoing, Tag::parse(ours.as_bytes())?))
@@ -312,14 +344,19 @@ impl Session {
             _ if computes => Show::Changes,
             _ if matches!(command, Command::Close) => Show::Nothing,
             StepKind::Unselect => Show::Nothing,
-            StepKind::Uids | StepKind::FindDeleted | StepKind::FindFlagged(_) | StepKind::RemoveCopied(_) => {
-                Show::Changes
-            }
+            StepKind::Uids
+            | StepKind::FindDeleted
+            | StepKind::FindFlagged(_)
+            | StepKind::RemoveCopied(_)
+            | StepKind::Ask(_) => Show::Changes,
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
             | StepKind::Flags
             | StepKind::Store { .. }
+            | StepKind::Mark { .. }
+            | StepKind::FindMarked
+            | StepKind::Discard(_)
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
             | StepKind::Append { .. }
@@ -345,7 +382,7 @@ impl Session {
             _ => false,
         };
         let renames = match (step.kind(), command) {
-            (StepKind::Fetch { peek: true }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),
+            (StepKind::Fetch { peek: true, .. }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),
             _ => Vec::new(),
         };
         let renamed = |item: &str| renames.iter().any(|rename| rename.client == item);
@@ -356,7 +393,7 @@ impl Session {
             show,
             opening: false,
             no_expunge,
-            condstore: self.condstore,
+            condstore: self.condstore && !self.has_overlay(),
             searches: listing(command),
             by_uid,
             tells_uids: readable,
@@ -370,6 +407,9 @@ impl Session {
         match step.kind() {
             StepKind::Uids => Fact::Numbers(self.asked(command, found.numbers)),
             StepKind::FindDeleted => Fact::Deleted(found.uids),
+            StepKind::FindMarked => {
+                Fact::Marked { discard: found.uids.minus(&found.copied_before), copied: found.copied_before }
+            }
             StepKind::FindFlagged(_) => Fact::Flagged(!found.uids.is_empty()),
             StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(found.copied),
             StepKind::Carry
@@ -377,6 +417,9 @@ impl Session {
             | StepKind::Fetch { .. }
             | StepKind::Flags
             | StepKind::Store { .. }
+            | StepKind::Mark { .. }
+            | StepKind::Ask(_)
+            | StepKind::Discard(_)
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
             | StepKind::RemoveCopied(_)
@@ -475,65 +518,5 @@ impl Session {
         self.leave().await?;
         reply::completed(self.client.wire.out(), tag, "", super::record::verb(command));
         Ok(())
-    }
-}
-
-/// Which list of numbers answers the command.
-fn listing(command: &Command) -> Option<Listing> {
-    match command {
-        Command::Search { .. } => Some(Listing::Search),
-        Command::Sort { .. } => Some(Listing::Sort),
-        Command::Thread { .. } => Some(Listing::Thread),
-        _ => None,
-    }
-}
-
-/// Whether the client numbers messages by UID.
-pub(super) fn numbers_by_uid(command: &Command) -> bool {
-    match command {
-        Command::Search { uid, .. }
-        | Command::Sort { uid, .. }
-        | Command::Thread { uid, .. }
-        | Command::Fetch { uid, .. }
-        | Command::Store { uid, .. }
-        | Command::Copy { uid, .. }
-        | Command::Move { uid, .. } => *uid,
-        Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
-        _ => false,
-    }
-}
-
-/// Whether the command changes flags or copies, and names messages by sequence number or `*`.
-fn changes_unnamed(command: &Command) -> bool {
-    let (uid, set) = match command {
-        Command::Store { uid, store } => (uid, &store.set),
-        Command::Copy { uid, set, .. } => (uid, set),
-        Command::Fetch { uid, fetch } if fetch.marks_seen() => (uid, &fetch.set),
-        _ => return false,
-    };
-    !uid || set.has_last()
-}
-
-/// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
-fn needs_condstore(command: &Command) -> bool {
-    match command {
-        Command::Fetch { fetch, .. } => {
-            fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
-        }
-        Command::Store { store, .. } => store.unchanged_since.is_some(),
-        Command::Search { search, .. }
-        | Command::Sort { sort: Sort { search, .. }, .. }
-        | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
-        _ => false,
-    }
-}
-
-fn asks_mod_seq(key: &SearchKey) -> bool {
-    match key {
-        SearchKey::ModSeq(_) => true,
-        SearchKey::Not(key) => asks_mod_seq(key),
-        SearchKey::Or(a, b) => asks_mod_seq(a) || asks_mod_seq(b),
-        SearchKey::And(keys) => keys.iter().any(asks_mod_seq),
-        _ => false,
     }
 }

@@ -9,6 +9,7 @@ use super::Services;
 use super::client::{Client, Input};
 use super::ended::Ended;
 use super::focus::Seat;
+use super::overlay::Overlay;
 use super::record::Recorder;
 use super::scene::View;
 use super::watch::{Waiting, Watch};
@@ -68,6 +69,8 @@ pub(super) struct Selected {
     pub(super) permanent: Vec<Vec<u8>>,
     /// Its keywords; `None` if upstream keeps any (`\*`).
     pub(super) kept: Option<Flags>,
+    /// Flags that this user alone has.
+    pub(super) overlay: Option<Box<Overlay>>,
 }
 
 impl Selected {
@@ -139,6 +142,10 @@ impl Session {
         let Tagged { tag, command } = tagged;
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
+        self.look_at_marks();
+        if self.has_overlay() && super::kinds::needs_condstore(&command) {
+            return self.client.no_mod_seq(&tag);
+        }
         let asked = ask(&command, &self.view());
         match asked {
             Ask::Answer => Box::pin(self.answer(&tag, command)).await,
