@@ -15,6 +15,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/dependencies.md",
     "docs/grammar.md",
     "docs/performance.md",
+    "docs/proofs.md",
     "docs/rfc.md",
     "docs/rights.md",
     "docs/sending.md",

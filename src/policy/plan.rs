@@ -309,13 +309,12 @@ impl Plan {
     }
 
     /// See [`super::Permit::naming`].
-    pub(super) fn naming(&self) -> Option<Step> {
+    pub(super) fn naming(&self, last_number: bool) -> Option<Step> {
         let changes = match self {
             Self::Steps(steps) => steps.iter().any(changes_flags),
             Self::Copy { .. } => true,
+            Self::Move { .. } | Self::MoveByCopy(_) => last_number,
             Self::SplitStore { .. }
-            | Self::Move { .. }
-            | Self::MoveByCopy(_)
             | Self::Expunge { .. }
             | Self::Removing { .. }
             | Self::Discard { .. }

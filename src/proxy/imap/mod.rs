@@ -18,6 +18,7 @@ mod lease;
 mod lines;
 mod local;
 mod login;
+mod naming;
 mod open;
 mod overlay;
 mod quota;
