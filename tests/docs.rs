@@ -14,6 +14,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/admin.md",
     "docs/dependencies.md",
     "docs/grammar.md",
+    "docs/outbox.md",
     "docs/performance.md",
     "docs/proofs.md",
     "docs/rfc.md",
@@ -21,6 +22,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/sending.md",
     "docs/threats.md",
     "docs/upstreams.md",
+    "docs/views.md",
 ];
 
 /// Directories whose files documents name without them: `imap/writer.rs`.

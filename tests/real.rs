@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/combined.rs"]
+mod combined;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]
@@ -13,6 +15,8 @@ mod hosts;
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
+#[path = "real/outbox.rs"]
+mod outbox;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/spoofing.rs"]

@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use super::table::{clean, render};
 use super::time;
 use crate::admin::{
-    Answer, Case, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, RoleRow,
-    Status, UserRow, Verdict,
+    Answer, Case, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, MessageRow,
+    OutboxRow, RoleRow, Status, UserRow, Verdict,
 };
 use crate::policy::DraftScope;
 
@@ -21,6 +21,8 @@ pub(super) fn text(answer: &Answer) -> String {
         Answer::Mailbox(detail) => mailbox(detail),
         Answer::Folders(table) => folders(table),
         Answer::Grants(rows) => grants(rows),
+        Answer::Outbox(rows) => outbox(rows),
+        Answer::Message(rows) => message(rows),
         Answer::Roles(rows) => roles(rows),
         Answer::Explained(explained) => explanation(explained),
         Answer::Export(lines) => lines.clone(),
@@ -124,6 +126,36 @@ fn grants(rows: &[GrantRow]) -> String {
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
     render(&["HOLDER", "MAILBOX", "ROLE", "FOLDERS", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
+}
+
+fn outbox(rows: &[OutboxRow]) -> String {
+    let zone = TimeZone::system();
+    let row = |row: &OutboxRow| {
+        vec![
+            row.id.to_string(),
+            row.state.clone(),
+            row.mailbox.clone(),
+            row.user.clone(),
+            time::show(row.at, &zone),
+            row.octets.to_string(),
+            row.copy.clone(),
+            or_dash(row.parent.as_deref()),
+            row.tries.to_string(),
+            row.next.map_or_else(|| "-".into(), |next| time::show(next, &zone)),
+            or_dash(row.message_id.as_deref()),
+            or_dash(row.why.as_deref()),
+        ]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    let heads = ["ID", "STATE", "MAILBOX", "USER", "SENT", "OCTETS", "COPY", "PARENT", "TRIES", "NEXT"];
+    render(&[&heads[..], &["MESSAGE-ID", "WHY"]].concat(), &rows)
+}
+
+fn message(rows: &[MessageRow]) -> String {
+    let row =
+        |row: &MessageRow| vec![row.at.clone(), row.user.clone(), row.mailbox.clone(), row.what.clone()];
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    render(&["WHEN", "WHO", "MAILBOX", "WHAT"], &rows)
 }
 
 /// One role by class; several as a table.

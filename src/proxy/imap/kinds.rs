@@ -38,7 +38,9 @@ pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::DeleteFolder
         | StepKind::Unselect
         | StepKind::Address
-        | StepKind::Submit { .. } => None,
+        | StepKind::Submit { .. }
+        | StepKind::File
+        | StepKind::Parent(_) => None,
     }
 }
 

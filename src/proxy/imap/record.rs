@@ -173,7 +173,9 @@ pub(super) fn act(
         | StepKind::FindFlagged(_)
         | StepKind::Unselect
         | StepKind::Address
-        | StepKind::Submit { .. } => return None,
+        | StepKind::Submit { .. }
+        | StepKind::File
+        | StepKind::Parent(_) => return None,
         StepKind::Store { mode, flags, .. } => {
             let sign = match mode {
                 StoreMode::Add => "+",
