@@ -22,6 +22,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/rights.md",
     "docs/sending.md",
     "docs/threats.md",
+    "docs/upstreams.md",
     "docs/views.md",
 ];
 

@@ -234,9 +234,12 @@ fn offlineimap_as_manager_removes() {
 /// What [`library`] runs: a driver beside this file, and what runs it.
 #[derive(Clone, Copy)]
 enum Library {
-    ImapClient,
-    ImapTools,
-    ImapFlow,
+    /// IMAPClient.
+    Client,
+    /// imap_tools.
+    Tools,
+    /// ImapFlow.
+    Flow,
 }
 
 /// One session of a library. The driver says what must be answered; where it prints `deliver`,
@@ -245,9 +248,9 @@ enum Library {
 fn library(scene: &Scene, library: Library, role: &str) {
     let home = tempfile::tempdir().unwrap();
     let (program, driver) = match library {
-        Library::ImapClient => (installed().join("python/bin/python3"), "with_imapclient.py"),
-        Library::ImapTools => (installed().join("python/bin/python3"), "with_imap_tools.py"),
-        Library::ImapFlow => (PathBuf::from("node"), "with_imapflow.mjs"),
+        Library::Client => (installed().join("python/bin/python3"), "with_imapclient.py"),
+        Library::Tools => (installed().join("python/bin/python3"), "with_imap_tools.py"),
+        Library::Flow => (PathBuf::from("node"), "with_imapflow.mjs"),
     };
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/clients").join(driver);
     let mut command = client(home.path(), &program);
@@ -307,7 +310,7 @@ fn three_roles(which: Library, manager: &[&str]) {
 
 #[test]
 fn imapclient_in_each_role() {
-    three_roles(Library::ImapClient, MANAGER);
+    three_roles(Library::Client, MANAGER);
 }
 
 #[test]
@@ -315,10 +318,10 @@ fn imap_tools_in_each_role() {
     // It sends EXPUNGE after all it does, which takes along what a colleague has marked.
     let mut manager = MANAGER.to_vec();
     manager.insert(4, "INBOX: uid 4 gone");
-    three_roles(Library::ImapTools, &manager);
+    three_roles(Library::Tools, &manager);
 }
 
 #[test]
 fn imapflow_in_each_role() {
-    three_roles(Library::ImapFlow, MANAGER);
+    three_roles(Library::Flow, MANAGER);
 }

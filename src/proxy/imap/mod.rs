@@ -8,6 +8,7 @@
 
 mod append;
 mod client;
+mod drafts;
 mod ended;
 mod exchange;
 mod focus;
@@ -25,6 +26,7 @@ mod overlay;
 mod quota;
 mod reader;
 mod record;
+mod reduced;
 mod run;
 mod scene;
 mod sent;

@@ -52,6 +52,7 @@ impl Session {
             known: Flags::default(),
             flags: "()".to_owned(),
             permanent: Vec::new(),
+            kept: None,
             overlay: None,
         }));
         self.watch.select(Some(name.clone()));
@@ -88,7 +89,8 @@ impl Session {
         self.catalogue.learned(&selected.name, validity);
         if selected.permanent.is_empty() && !found.permanent {
             let flags = selected.flags.trim_matches(['(', ')']).split(' ').filter(|flag| !flag.is_empty());
-            selected.permanent = flags.map(|flag| flag.as_bytes().to_vec()).collect();
+            let flags = flags.map(|flag| flag.as_bytes().to_vec()).collect();
+            selected.set_permanent(flags);
         }
         let place = selected.place(&self.watch);
         let effective = self.watch.effective().clone();
