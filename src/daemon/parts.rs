@@ -15,7 +15,7 @@ use crate::proxy::{Door, Service, imap, smtp};
 use crate::store::{self, Sealer, Store};
 use crate::telemetry::{Counters, Journal};
 use crate::types::Timestamp;
-use crate::upstream::{Catalogues, Connector, Pools};
+use crate::upstream::{Catalogues, Connector, Mirrors, Pools};
 
 /// Everything that runs as long as the daemon does.
 #[derive(Clone)]
@@ -75,6 +75,7 @@ impl Parts {
             store: self.store.clone(),
             authenticator: Arc::clone(&self.authenticator),
             catalogues: Arc::new(Catalogues::new(Arc::clone(&pools))),
+            mirrors: Mirrors::new(Arc::clone(&pools)),
             pools,
             journal: self.journal.clone(),
             counters: Arc::clone(&self.counters),

@@ -16,7 +16,7 @@ use mandate::telemetry::{Counters, Journal, SessionId};
 use mandate::types::{
     Account, Address, Endpoint, FolderName, GrantId, LoginName, Secret, Security, ShortName, Trust, UserId,
 };
-use mandate::upstream::{Catalogues, ConnectSettings, Connector, PoolSettings, Pools};
+use mandate::upstream::{Catalogues, ConnectSettings, Connector, Mirrors, PoolSettings, Pools};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -80,6 +80,7 @@ impl World {
             store,
             authenticator: Arc::new(Authenticator::new(login).unwrap()),
             catalogues: Arc::new(Catalogues::new(Arc::clone(&pools))),
+            mirrors: Mirrors::new(Arc::clone(&pools)),
             pools,
             journal,
             counters: Arc::new(Counters::default()),

@@ -2,12 +2,12 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
+use super::nature::{changes_unnamed, listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
 use super::session::Session;
 use super::watch::Waiting;
-use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Tag, Thread};
+use crate::imap::command::{Command, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
-use crate::imap::scan::Listing;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
 use crate::types::{FolderName, UidSet};
@@ -72,6 +72,11 @@ impl Session {
     async fn in_folder(&mut self, tag: &Tag, command: &Command, permit: Permit) -> Result<(), Ended> {
         if needs_condstore(command) {
             self.condstore_used();
+        }
+        if self.is_parked() && matches!(command, Command::Noop | Command::Check) {
+            self.poll_parked(tag).await?;
+            self.finish(tag, command, &Done { condition: Condition::Ok, code: None });
+            return Ok(());
         }
         match self.steps(tag, command, permit).await? {
             Ok(done) => self.finish(tag, command, &done),
@@ -519,98 +524,5 @@ impl Session {
         self.leave().await?;
         reply::completed(self.client.wire.out(), tag, "", super::record::verb(command));
         Ok(())
-    }
-}
-
-/// Whether the step puts messages into the command's target.
-fn puts_messages(step: &Step) -> bool {
-    matches!(
-        step.kind(),
-        StepKind::Append { .. } | StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. }
-    )
-}
-
-fn step_removes(step: &Step) -> Option<&UidSet> {
-    match step.kind() {
-        StepKind::Remove(uids)
-        | StepKind::RemoveAll(uids)
-        | StepKind::RemoveCopied(uids)
-        | StepKind::Move { uids, .. } => Some(uids),
-        StepKind::Carry
-        | StepKind::Open { .. }
-        | StepKind::Fetch { .. }
-        | StepKind::Uids
-        | StepKind::Flags
-        | StepKind::Store { .. }
-        | StepKind::FindDeleted
-        | StepKind::FindFlagged(_)
-        | StepKind::Append { .. }
-        | StepKind::Copy
-        | StepKind::CopyThese(_)
-        | StepKind::Strip { .. }
-        | StepKind::DeleteFolder
-        | StepKind::Unselect
-        | StepKind::Address
-        | StepKind::Submit { .. } => None,
-    }
-}
-
-/// Which list of numbers answers the command.
-fn listing(command: &Command) -> Option<Listing> {
-    match command {
-        Command::Search { .. } => Some(Listing::Search),
-        Command::Sort { .. } => Some(Listing::Sort),
-        Command::Thread { .. } => Some(Listing::Thread),
-        _ => None,
-    }
-}
-
-/// Whether the client numbers messages by UID.
-pub(super) fn numbers_by_uid(command: &Command) -> bool {
-    match command {
-        Command::Search { uid, .. }
-        | Command::Sort { uid, .. }
-        | Command::Thread { uid, .. }
-        | Command::Fetch { uid, .. }
-        | Command::Store { uid, .. }
-        | Command::Copy { uid, .. }
-        | Command::Move { uid, .. } => *uid,
-        Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
-        _ => false,
-    }
-}
-
-/// Whether the command changes flags or copies, and names messages by sequence number or `*`.
-fn changes_unnamed(command: &Command) -> bool {
-    let (uid, set) = match command {
-        Command::Store { uid, store } => (uid, &store.set),
-        Command::Copy { uid, set, .. } => (uid, set),
-        Command::Fetch { uid, fetch } if fetch.marks_seen() => (uid, &fetch.set),
-        _ => return false,
-    };
-    !uid || set.has_last()
-}
-
-/// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
-fn needs_condstore(command: &Command) -> bool {
-    match command {
-        Command::Fetch { fetch, .. } => {
-            fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
-        }
-        Command::Store { store, .. } => store.unchanged_since.is_some(),
-        Command::Search { search, .. }
-        | Command::Sort { sort: Sort { search, .. }, .. }
-        | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
-        _ => false,
-    }
-}
-
-fn asks_mod_seq(key: &SearchKey) -> bool {
-    match key {
-        SearchKey::ModSeq(_) => true,
-        SearchKey::Not(key) => asks_mod_seq(key),
-        SearchKey::Or(a, b) => asks_mod_seq(a) || asks_mod_seq(b),
-        SearchKey::And(keys) => keys.iter().any(asks_mod_seq),
-        _ => false,
     }
 }

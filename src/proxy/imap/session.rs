@@ -9,6 +9,7 @@ use super::Services;
 use super::client::{Client, Input};
 use super::ended::Ended;
 use super::focus::Seat;
+use super::park::Parked;
 use super::record::Recorder;
 use super::scene::View;
 use super::watch::{Waiting, Watch};
@@ -66,9 +67,26 @@ pub(super) struct Selected {
     pub(super) flags: String,
     /// Upstream's PERMANENTFLAGS as written; its FLAGS if it sent none (RFC 3501 §7.1).
     pub(super) permanent: Vec<Vec<u8>>,
+    /// The session has no connection on which the folder is open; see `park`.
+    pub(super) parked: Option<Box<Parked>>,
 }
 
 impl Selected {
+    /// A folder of which nothing is known yet.
+    pub(super) fn new(name: FolderName, wire: Vec<u8>, read_only: bool) -> Self {
+        Self {
+            name,
+            wire,
+            read_only,
+            validity: UidValidity(0),
+            messages: 0,
+            known: Flags::default(),
+            flags: "()".to_owned(),
+            permanent: Vec::new(),
+            parked: None,
+        }
+    }
+
     /// What policy needs to know of it, as pinned at this moment.
     pub(super) fn place(&self, watch: &Watch) -> PolicyPlace {
         PolicyPlace { read_only: self.read_only, ..watch.place_of(&self.name) }
@@ -79,6 +97,9 @@ impl Session {
     /// Serves the client until one side ends it.
     pub(super) async fn run(&mut self) -> Ended {
         loop {
+            if let Err(ended) = self.give_way_in_silence().await {
+                return ended;
+            }
             let separator = self.separator();
             let next = self.watch.unless_lost(Waiting::Command, self.client.next(separator)).await;
             let input = match next.and_then(|input| input) {
@@ -128,6 +149,9 @@ impl Session {
 
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
         let Tagged { tag, command } = tagged;
+        if !Box::pin(self.come_back(&tag, &command)).await? {
+            return Ok(());
+        }
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
         let asked = ask(&command, &self.view());

@@ -1,0 +1,154 @@
+//! What kind of command or step it is, for those who carry it out.
+
+use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Thread};
+use crate::imap::scan::Listing;
+use crate::policy::{Step, StepKind};
+use crate::types::UidSet;
+
+/// Whether the step puts messages into the command's target.
+pub(super) fn puts_messages(step: &Step) -> bool {
+    matches!(
+        step.kind(),
+        StepKind::Append { .. } | StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. }
+    )
+}
+
+pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
+    match step.kind() {
+        StepKind::Remove(uids)
+        | StepKind::RemoveAll(uids)
+        | StepKind::RemoveCopied(uids)
+        | StepKind::Move { uids, .. } => Some(uids),
+        StepKind::Carry
+        | StepKind::Open { .. }
+        | StepKind::Fetch { .. }
+        | StepKind::Uids
+        | StepKind::Flags
+        | StepKind::Store { .. }
+        | StepKind::FindDeleted
+        | StepKind::FindFlagged(_)
+        | StepKind::Append { .. }
+        | StepKind::Copy
+        | StepKind::CopyThese(_)
+        | StepKind::Strip { .. }
+        | StepKind::DeleteFolder
+        | StepKind::Unselect
+        | StepKind::Address
+        | StepKind::Submit { .. } => None,
+    }
+}
+
+/// Which list of numbers answers the command.
+pub(super) fn listing(command: &Command) -> Option<Listing> {
+    match command {
+        Command::Search { .. } => Some(Listing::Search),
+        Command::Sort { .. } => Some(Listing::Sort),
+        Command::Thread { .. } => Some(Listing::Thread),
+        _ => None,
+    }
+}
+
+/// Whether the client numbers messages by UID.
+pub(super) fn numbers_by_uid(command: &Command) -> bool {
+    match command {
+        Command::Search { uid, .. }
+        | Command::Sort { uid, .. }
+        | Command::Thread { uid, .. }
+        | Command::Fetch { uid, .. }
+        | Command::Store { uid, .. }
+        | Command::Copy { uid, .. }
+        | Command::Move { uid, .. } => *uid,
+        Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
+        _ => false,
+    }
+}
+
+/// Whether the command changes flags or copies, and names messages by sequence number or `*`.
+pub(super) fn changes_unnamed(command: &Command) -> bool {
+    let (uid, set) = match command {
+        Command::Store { uid, store } => (uid, &store.set),
+        Command::Copy { uid, set, .. } => (uid, set),
+        Command::Fetch { uid, fetch } if fetch.marks_seen() => (uid, &fetch.set),
+        _ => return false,
+    };
+    !uid || set.has_last()
+}
+
+/// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
+pub(super) fn needs_condstore(command: &Command) -> bool {
+    match command {
+        Command::Fetch { fetch, .. } => {
+            fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
+        }
+        Command::Store { store, .. } => store.unchanged_since.is_some(),
+        Command::Search { search, .. }
+        | Command::Sort { sort: Sort { search, .. }, .. }
+        | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
+        _ => false,
+    }
+}
+
+fn asks_mod_seq(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::ModSeq(_) => true,
+        SearchKey::Not(key) => asks_mod_seq(key),
+        SearchKey::Or(a, b) => asks_mod_seq(a) || asks_mod_seq(b),
+        SearchKey::And(keys) => keys.iter().any(asks_mod_seq),
+        _ => false,
+    }
+}
+
+/// What a command needs of the open folder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Need {
+    /// Nothing, or what the mirror can tell.
+    Nothing,
+    Connection,
+    /// A connection on which messages have the numbers that the client gives them.
+    Numbers,
+}
+
+pub(super) fn need(command: &Command) -> Need {
+    match command {
+        Command::Search { uid, .. }
+        | Command::Sort { uid, .. }
+        | Command::Thread { uid, .. }
+        | Command::Fetch { uid, .. }
+        | Command::Store { uid, .. }
+        | Command::Copy { uid, .. }
+        | Command::Move { uid, .. } => match uid {
+            true => Need::Connection,
+            false => Need::Numbers,
+        },
+        Command::Close | Command::Expunge | Command::UidExpunge(_) => Need::Connection,
+        Command::Noop
+        | Command::Check
+        | Command::Idle
+        | Command::Capability
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Status { .. }
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Append(_)
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::Unselect => Need::Nothing,
+    }
+}
