@@ -388,4 +388,36 @@ fn a_mailbox_is_added_by_logging_in_and_granted_by_role() {
         assert!(journal.contains(said), "the journal lacks {said}");
     }
     assert!(!journal.contains(SUPPORT_PASSWORD) && !proxy.log().contains(SUPPORT_PASSWORD));
+
+    roles_come_and_go_with_the_file(&proxy);
+}
+
+/// A role of one's own and a grant for some folders, and what is told once the role is gone.
+fn roles_come_and_go_with_the_file(proxy: &Proxy) {
+    let run = |arguments: &[&str]| proxy.run(arguments, "");
+    let file = proxy.configuration_file();
+    let plain = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{plain}\n[roles.filer.rights]\ninbox = \"lrswm\"\n")).unwrap();
+    proxy.signal("HUP");
+    support::eventually("the role is there", || run(&["role", "list"]).contains("lrswim").then_some(()));
+    assert!(run(&["role", "show", "filer"]).contains("lrswim"));
+    let said = run(&["grant", "add", "bob", "support", "filer", "--only", "inbox", "--except", "No/such"]);
+    assert!(said.contains("bob is filer in support@example.org, only INBOX, except No/such"), "{said}");
+    assert!(said.contains("No/such matches no folder"), "{said}");
+    let said = run(&["explain", "bob", "support"]);
+    assert!(said.contains("bob has filer in support@example.org, only INBOX"), "{said}");
+    assert!(run(&["grant", "list"]).contains("only INBOX, except No/such"));
+    run(&["check"]);
+
+    fs::write(&file, &plain).unwrap();
+    proxy.signal("HUP");
+    support::eventually("the role is gone", || {
+        run(&["grant", "list"]).contains("no such role").then_some(())
+    });
+    let checked = proxy.command(&["check"], "");
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.status.code(), Some(78), "{told}");
+    assert!(told.contains("bob has filer in support, which gives nothing"), "{told}");
+    run(&["grant", "remove", "bob", "support", "filer"]);
+    run(&["check"]);
 }

@@ -115,6 +115,26 @@ fn faults_of_meaning_are_told_all_at_once_with_their_lines() {
 }
 
 #[test]
+fn a_role_that_makes_no_sense_is_told_with_its_line() {
+    let told = told(
+        "[roles.reader]\nrights = { inbox = \"lr\" }\n\
+         [roles.filer]\ndrafts = \"team\"\n\
+         [roles.filer.rights]\ninbox = \"lrz\"\nbasement = \"lr\"\n",
+    );
+    for part in [
+        "4 things are wrong",
+        "line 2, [roles.reader] rights: reader is a role of Mandate's own and cannot be defined anew",
+        "line 4, [roles.filer] drafts: \"team\" needs t and e among the rights on drafts",
+        "line 6, [roles.filer.rights] inbox: 'z' is no right in such folders; allowed are the letters lrswiktem",
+        "line 7, [roles.filer.rights] basement: there is no such class of folders; there are inbox, ordinary",
+    ] {
+        assert!(told.contains(part), "lacks {part:?}:\n{told}");
+    }
+    let unknown = self::told("[roles.x]\nsend = \"maybe\"\n");
+    assert!(unknown.contains("line 2") && unknown.contains("`on-behalf`"), "{unknown}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let directory = TempDir::new().unwrap();
     let missing = directory.path().join("none.toml");

@@ -17,6 +17,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/performance.md",
     "docs/rfc.md",
     "docs/rights.md",
+    "docs/sending.md",
     "docs/threats.md",
 ];
 

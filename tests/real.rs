@@ -15,6 +15,8 @@ mod loss;
 mod parking;
 #[path = "real/revocation.rs"]
 mod revocation;
+#[path = "real/spoofing.rs"]
+mod spoofing;
 #[path = "real/streaming.rs"]
 mod streaming;
 #[path = "real/subtle.rs"]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{FolderClass, SendRight};
+use crate::policy::{DraftScope, FolderClass, SendRight};
 use crate::types::Timestamp;
 
 /// One answer.
@@ -20,6 +20,7 @@ pub enum Answer {
     Mailbox(Box<MailboxDetail>),
     Folders(FolderTable),
     Grants(Vec<GrantRow>),
+    Roles(Vec<RoleRow>),
     Explained(Explained),
     /// JSON lines.
     Export(String),
@@ -154,6 +155,18 @@ pub struct GrantRow {
     pub note: String,
     pub granted_by: String,
     pub granted_at: Timestamp,
+}
+
+/// What a role allows.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct RoleRow {
+    pub name: String,
+    /// Rights letters by folder class, in the order of the classes.
+    pub rights: Vec<(FolderClass, String)>,
+    pub drafts: DraftScope,
+    pub send: SendRight,
+    /// How many grants name it.
+    pub grants: usize,
 }
 
 /// What a person may do in a mailbox, and through what.

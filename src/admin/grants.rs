@@ -210,7 +210,10 @@ pub(super) fn row(snapshot: &Snapshot, grant: &Grant) -> GrantRow {
         from: grant.from,
         until: grant.until,
         folders: grant.narrowing.to_string(),
-        state: state(grant, now()).into(),
+        state: match snapshot.role(&grant.role) {
+            Some(_) => state(grant, now()).into(),
+            None => "no such role".into(),
+        },
         note: grant.note.clone(),
         granted_by: grant.granted_by.clone(),
         granted_at: grant.granted_at,

@@ -15,6 +15,7 @@ mod own;
 mod people;
 mod record;
 mod request;
+mod roles;
 mod settings;
 mod whole;
 
@@ -23,7 +24,7 @@ use std::time::SystemTime;
 
 pub use answer::{
     Answer, Case, Count, Explained, Failure, FailureKind, FolderRow, FolderTable, GrantRow, GroupRow,
-    MailboxDetail, MailboxRow, Status, UserRow, Verdict,
+    MailboxDetail, MailboxRow, RoleRow, Status, UserRow, Verdict,
 };
 pub use control::{AskError, ask, serve};
 pub use hosts::Hosts;
@@ -104,6 +105,7 @@ async fn dispatch(services: &Services, actor: Actor, request: Request) -> Result
             grants::remove(services, actor, &holder, &mailbox, role.as_deref()).await
         }
         Request::GrantList { mailbox, user } => grants::list(services, mailbox.as_deref(), user.as_deref()),
+        Request::RoleList { name } => roles::list(services, name.as_deref()),
         Request::Explain { user, mailbox, folder, action } => {
             explain::explain(services, (&user, &mailbox), folder.as_deref(), action.as_deref())
         }

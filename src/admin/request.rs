@@ -80,6 +80,11 @@ pub enum Request {
         user: Option<String>,
     },
 
+    /// All roles, or one.
+    RoleList {
+        name: Option<String>,
+    },
+
     Explain {
         user: String,
         mailbox: String,
@@ -122,6 +127,7 @@ impl Request {
             | Self::MailboxShow { .. }
             | Self::MailboxTest { .. }
             | Self::GrantList { .. }
+            | Self::RoleList { .. }
             | Self::Explain { .. }
             | Self::Export
             | Self::Status => false,
@@ -153,6 +159,7 @@ impl Request {
             Self::GrantAdd(_) => "grant add",
             Self::GrantRemove { .. } => "grant remove",
             Self::GrantList { .. } => "grant list",
+            Self::RoleList { .. } => "role list",
             Self::Explain { .. } => "explain",
             Self::Export => "export",
             Self::Apply { .. } => "apply",

@@ -42,6 +42,9 @@ pub(super) enum Verb {
     /// Who may do what in which mailbox
     #[command(subcommand)]
     Grant(Grant),
+    /// What roles allow; proxy.toml defines them
+    #[command(subcommand)]
+    Role(Role),
     /// Say what a person may do in a mailbox, and why
     Explain {
         user: String,
@@ -265,7 +268,7 @@ pub(super) enum Grant {
         /// A person's login name, or @group
         holder: String,
         mailbox: String,
-        /// reader, responder or manager
+        /// reader, responder, manager, or a role of proxy.toml
         role: String,
         /// How they may send, where it is not as the role says: none, on-behalf or as
         #[arg(long, value_name = "HOW")]
@@ -304,6 +307,14 @@ pub(super) enum Grant {
         #[arg(long, value_name = "LOGIN")]
         user: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Role {
+    /// List all roles
+    List,
+    /// Show one role
+    Show { name: String },
 }
 
 /// Where a password comes from: a prompt, or standard input. Never an argument.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::client;
 use super::exit::{Exit, Fault};
 use super::table::clean;
-use crate::admin::{self, Answer, AskError, MailboxRow, Request};
+use crate::admin::{self, Answer, AskError, GrantRow, MailboxRow, Request};
 use crate::config::Config;
 use crate::daemon;
 use crate::net::ServerIdentity;
@@ -36,6 +36,7 @@ pub(super) fn run(file: &Path, upstream: bool, json: bool) -> Result<Exit, Fault
             Err(error) => wrong("certificate", error.to_string()),
         });
         findings.extend(state(config));
+        findings.extend(lost_roles(config));
         if upstream {
             findings.extend(hosts(config));
         }
@@ -62,6 +63,25 @@ fn state(config: &Config) -> Vec<Finding> {
             }]
         }
     }
+}
+
+/// Grants of roles that this file does not have: they give nothing.
+fn lost_roles(config: &Config) -> Vec<Finding> {
+    let Ok(Answer::Grants(grants)) = client::answer(config, Request::GrantList { mailbox: None, user: None })
+    else {
+        // Why the store cannot be asked is told already.
+        return Vec::new();
+    };
+    let roles = config.roles();
+    let lost = grants.iter().filter(|grant| roles.iter().all(|role| role.name.0 != grant.role));
+    lost.map(|grant| {
+        let GrantRow { holder, mailbox, role, .. } = grant;
+        wrong(
+            "roles",
+            format!("{holder} has {role} in {mailbox}, which gives nothing: there is no such role"),
+        )
+    })
+    .collect()
 }
 
 fn open_and_close(config: &Config) -> Result<(), daemon::DaemonError> {

@@ -65,6 +65,7 @@ fn obey(cli: Cli) -> Result<Exit, Fault> {
         | Verb::Group(_)
         | Verb::Mailbox(_)
         | Verb::Grant(_)
+        | Verb::Role(_)
         | Verb::Explain { .. }
         | Verb::Export
         | Verb::Apply { .. }
@@ -102,6 +103,8 @@ fn request(verb: Verb) -> Result<Request, Fault> {
         Verb::Group(verb) => Ok(group(verb)),
         Verb::Mailbox(verb) => mailbox(verb),
         Verb::Grant(verb) => grant(verb),
+        Verb::Role(args::Role::List) => Ok(Request::RoleList { name: None }),
+        Verb::Role(args::Role::Show { name }) => Ok(Request::RoleList { name: Some(name) }),
         Verb::Explain { user, mailbox, folder, action } => {
             Ok(Request::Explain { user, mailbox, folder, action })
         }

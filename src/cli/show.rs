@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use super::table::{clean, render};
 use super::time;
 use crate::admin::{
-    Answer, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, Status, UserRow,
-    Verdict,
+    Answer, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, RoleRow, Status,
+    UserRow, Verdict,
 };
+use crate::policy::DraftScope;
 
 /// The answer as text for standard output; a failure has none.
 pub(super) fn text(answer: &Answer) -> String {
@@ -20,6 +21,7 @@ pub(super) fn text(answer: &Answer) -> String {
         Answer::Mailbox(detail) => mailbox(detail),
         Answer::Folders(table) => folders(table),
         Answer::Grants(rows) => grants(rows),
+        Answer::Roles(rows) => roles(rows),
         Answer::Explained(explained) => explanation(explained),
         Answer::Export(lines) => lines.clone(),
         Answer::Status(status) => status_text(status),
@@ -122,6 +124,40 @@ fn grants(rows: &[GrantRow]) -> String {
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
     render(&["HOLDER", "MAILBOX", "ROLE", "FOLDERS", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
+}
+
+/// One role by class; several as a table.
+fn roles(rows: &[RoleRow]) -> String {
+    let drafts = |role: &RoleRow| match role.drafts {
+        DraftScope::Own => "own",
+        DraftScope::Team => "team",
+    };
+    if let [role] = rows {
+        let classes = role.rights.iter().map(|(class, rights)| (class.to_string(), rights.clone()));
+        let facts = [
+            ("te on drafts".to_owned(), drafts(role).to_owned()),
+            ("send".to_owned(), role.send.as_str().to_owned()),
+            ("grants".to_owned(), role.grants.to_string()),
+        ];
+        let rows: Vec<_> =
+            classes.chain(facts).map(|(name, value)| vec![name, or_dash(Some(value.as_str()))]).collect();
+        return render(&[&role.name, ""], &rows);
+    }
+    let Some(first) = rows.first() else { return String::new() };
+    let classes: Vec<String> =
+        first.rights.iter().map(|(class, _)| class.to_string().to_uppercase()).collect();
+    let headings: Vec<&str> = std::iter::once("ROLE")
+        .chain(classes.iter().map(String::as_str))
+        .chain(["DRAFTS OF", "SEND", "GRANTS"])
+        .collect();
+    let row = |role: &RoleRow| {
+        let mut cells = vec![role.name.clone()];
+        cells.extend(role.rights.iter().map(|(_, rights)| or_dash(Some(rights.as_str()))));
+        cells.extend([drafts(role).into(), role.send.as_str().into(), role.grants.to_string()]);
+        cells
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    render(&headings, &rows)
 }
 
 fn explanation(explained: &Explained) -> String {

@@ -4,6 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::sections::is_host_name;
 use super::{Config, Problem};
+use crate::policy::Role;
 
 /// Longest path of a unix socket: `sun_path` holds 108 octets with its NUL (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
@@ -16,6 +17,7 @@ pub(super) fn of(config: &Config, text: &str) -> Vec<Problem> {
     problems.listeners(config);
     problems.limits(config);
     problems.rest(config);
+    problems.roles(config);
     problems.found
 }
 
@@ -94,6 +96,19 @@ impl Problems<'_> {
             "worker_threads",
             "must be at most 1024; 0 is one a core",
         );
+    }
+}
+
+impl Problems<'_> {
+    fn roles(&mut self, config: &Config) {
+        for (name, settings) in &config.roles {
+            for problem in Role::configured(name, settings).err().unwrap_or_default() {
+                match &problem.class {
+                    Some(class) => self.add(&format!("roles.{name}.rights"), class, problem.message),
+                    None => self.add(&format!("roles.{name}"), problem.key, problem.message),
+                }
+            }
+        }
     }
 }
 

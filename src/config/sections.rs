@@ -2,6 +2,7 @@
 //!
 //! A part that has settings owns them; what stands here is what only `daemon` needs.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::LoginSettings;
 use crate::net::{DialSettings, LimitSettings, TlsSettings};
+use crate::policy::{Role, RoleSettings};
 use crate::proxy::{imap, smtp};
 use crate::telemetry::log;
 use crate::types::Network;
@@ -29,6 +31,8 @@ pub struct Config {
     pub log: Log,
     pub admin: Admin,
     pub daemon: Daemon,
+    /// Roles besides the built-in ones, by name.
+    pub roles: BTreeMap<String, RoleSettings>,
 }
 
 /// `[state]`: where the store and the journal are, and the key that seals credentials.
@@ -232,6 +236,13 @@ impl Config {
         "login.throttle.trusted_clients",
         "upstream.plaintext_networks",
     ];
+
+    /// The built-in roles and those of `[roles]`; what is wrong there is no role, and
+    /// [`Config::load`] has told of it.
+    pub fn roles(&self) -> Vec<Role> {
+        let custom = self.roles.iter().filter_map(|(name, settings)| Role::configured(name, settings).ok());
+        Role::built_in().into_iter().chain(custom).collect()
+    }
 
     /// Makes relative paths start at `directory`, the configuration file's own.
     pub(super) fn resolve(&mut self, directory: &Path) {

@@ -64,7 +64,7 @@ async fn run(file: &Path, config: Config) -> Result<(), DaemonError> {
         tokio::select! {
             Some(()) = hangup.recv() => {
                 systemd::reloading();
-                reload.run(&parts);
+                reload.run(&parts).await;
                 systemd::ready();
             }
             Some(()) = terminate.recv() => break,

@@ -38,7 +38,7 @@ impl Parts {
         let identity = ServerIdentity::load(&config.tls).map_err(DaemonError::Tls)?;
         let authenticator = Authenticator::new(config.login.clone())
             .map_err(|error| DaemonError::Config(format!("[login.hashing]: {error}")))?;
-        let (store, journal) = open_state(&config.state)?;
+        let (store, journal) = open_state(config)?;
         let dialer = Arc::new(Dialer::new(config.upstream.dial()));
         let connector = Connector::new(Arc::clone(&dialer), config.upstream.login());
         Ok(Self {
@@ -119,7 +119,7 @@ impl Parts {
 
 /// The admin's verbs without a daemon, on the store itself. The caller closes both.
 pub fn offline(config: &Config) -> Result<admin::Services, DaemonError> {
-    let (store, journal) = open_state(&config.state)?;
+    let (store, journal) = open_state(config)?;
     let dialer = Arc::new(Dialer::new(config.upstream.dial()));
     Ok(admin::Services {
         store,
@@ -140,14 +140,25 @@ pub fn sealer(state: &State) -> Result<Sealer, DaemonError> {
 
 /// Store and journal, below the state directory. Whoever opens them must own it: files of
 /// another uid in there would keep the daemon from starting.
-fn open_state(state: &State) -> Result<(Store, Journal), DaemonError> {
+fn open_state(config: &Config) -> Result<(Store, Journal), DaemonError> {
+    let state = &config.state;
     let directory = &state.directory;
     check_owner(directory)?;
     let sealer = sealer(state)?;
     let key = sealer.derive("audit journal");
-    let store = Store::open(&directory.join("store"), sealer, store::Settings::default())?;
+    let settings = store::Settings { roles: config.roles(), ..store::Settings::default() };
+    let store = Store::open(&directory.join("store"), sealer, settings)?;
+    warn_of_lost_roles(&store);
     let journal = Journal::open(&directory.join("journal.jsonl"), &key)?;
     Ok((store, journal))
+}
+
+/// Grants of a role that the configuration no longer has give nothing, and an operator should know.
+pub(super) fn warn_of_lost_roles(store: &Store) {
+    let snapshot = store.snapshot();
+    for grant in snapshot.grants().filter(|grant| snapshot.role(&grant.role).is_none()) {
+        tracing::warn!(grant = %grant.id, role = %grant.role, "a grant gives nothing: no such role is configured");
+    }
 }
 
 fn check_owner(directory: &Path) -> Result<(), DaemonError> {

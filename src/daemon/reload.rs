@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::parts::Parts;
+use super::parts::{Parts, warn_of_lost_roles};
 use crate::config::Config;
 use crate::telemetry::log;
 
@@ -18,7 +18,7 @@ impl Reload {
     }
 
     /// Reads the file again. Whatever is wrong with it, what runs goes on as it was.
-    pub(super) fn run(&mut self, parts: &Parts) {
+    pub(super) async fn run(&mut self, parts: &Parts) {
         let fresh = match Config::load(&self.file) {
             Ok(fresh) => fresh,
             Err(error) => {
@@ -38,9 +38,19 @@ impl Reload {
             tracing::error!("reload: {error}; the running configuration stays");
             return;
         }
+        if self.current.roles != fresh.roles {
+            // Open sessions see it as they see a changed grant.
+            match parts.store.set_roles(fresh.roles()).await {
+                Ok(()) => self.current.roles = fresh.roles,
+                Err(error) => {
+                    tracing::error!(%error, "reload: [roles] cannot be taken over and stay as they were")
+                }
+            }
+            warn_of_lost_roles(&parts.store);
+        }
         parts.gate.change(fresh.limits.clone());
         (self.current.tls, self.current.log, self.current.limits) = (fresh.tls, fresh.log, fresh.limits);
-        tracing::info!(file = %self.file.display(), "reload: certificates, [limits] and [log] are taken over");
+        tracing::info!(file = %self.file.display(), "reload: certificates, [limits], [log] and [roles] are taken over");
     }
 
     /// The sections that differ from what runs and cannot be taken over.

@@ -170,10 +170,20 @@ impl Effective {
         &self.standing
     }
 
-    /// Whether the folder exists for the user at all (invariant 11).
+    /// Whether the folder exists for the user at all (invariant 11): it is listed or read, or
+    /// takes messages in, as a drop folder does.
     pub fn sees(&self, place: &Place) -> bool {
-        let rights = self.rights_on(place);
-        rights.has(Rights::LOOKUP) || rights.has(Rights::READ)
+        !(self.rights_on(place) & (Rights::LOOKUP | Rights::READ | Rights::INSERT)).is_empty()
+    }
+
+    /// Whether it may be opened, and its messages read.
+    pub fn reads(&self, place: &Place) -> bool {
+        self.rights_on(place).has(Rights::READ)
+    }
+
+    /// Whether LIST and LSUB name it (RFC 4314 §4).
+    pub fn lists(&self, place: &Place) -> bool {
+        self.rights_on(place).has(Rights::LOOKUP)
     }
 
     /// Whether `t` and `e` in this folder reach only the user's own messages.

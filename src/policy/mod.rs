@@ -24,6 +24,7 @@
 
 mod action;
 mod class;
+mod custom;
 mod decision;
 mod effective;
 mod grant;
@@ -35,6 +36,7 @@ mod role;
 
 pub use action::{Action, Answering, Means, Place, Site, StoreMode};
 pub use class::FolderClass;
+pub use custom::{RoleProblem, RoleSettings};
 pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
 pub use effective::{Effective, Ground, Held};
 pub use grant::{Grant, Holder};

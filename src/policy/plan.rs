@@ -298,7 +298,9 @@ fn changes_flags(kind: &StepKind) -> bool {
 /// Whether anything in the place may be changed; if not, it is EXAMINEd upstream (invariant 9).
 fn changes_anything(effective: &Effective, place: &Place) -> bool {
     let held = rights_in(effective, place);
-    [Rights::SEEN, Rights::WRITE, Rights::DELETED, Rights::EXPUNGE].into_iter().any(|right| held.has(right))
+    [Rights::SEEN, Rights::WRITE, Rights::DELETED, Rights::EXPUNGE, Rights::FILE]
+        .into_iter()
+        .any(|right| held.has(right))
 }
 
 fn sets_seen(effective: &Effective, place: &Place) -> bool {

@@ -48,7 +48,8 @@ impl SendRight {
 }
 
 /// Whose drafts the `t` and `e` of class Drafts reach.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DraftScope {
     /// Those that the user's own APPEND, COPY or MOVE through us made.
     Own,
@@ -85,6 +86,15 @@ const fn letters(text: &str) -> Rights {
 }
 
 impl Role {
+    pub(super) fn new(
+        name: RoleName,
+        rights: [Rights; FolderClass::ALL.len()],
+        drafts: DraftScope,
+        send: SendRight,
+    ) -> Self {
+        Self { name, drafts, send, rights }
+    }
+
     /// The rights on a folder of this class. Hidden gives none, whatever a role says.
     pub fn rights_on(&self, class: FolderClass) -> Rights {
         if class == FolderClass::Hidden { Rights::NONE } else { self.rights[class as usize] }
@@ -158,12 +168,13 @@ impl Role {
         }
     }
 
-    /// What people may do who have no account of their own: look at an empty INBOX.
+    /// What people may do who have no account of their own: look at an empty INBOX, and send
+    /// their own mail where a host takes it.
     pub(super) fn nowhere() -> Self {
         Self {
             name: RoleName("nobody".into()),
             drafts: DraftScope::Own,
-            send: SendRight::None,
+            send: SendRight::As,
             rights: FolderClass::ALL.map(|class| match class {
                 FolderClass::Inbox => letters("lr"),
                 FolderClass::Ordinary

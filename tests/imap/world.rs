@@ -8,7 +8,9 @@ use mandate::auth::{
     Authenticator, HashSettings, LoginSeparator, LoginSettings, ThrottleSettings, hash_password,
 };
 use mandate::net::{DialSettings, Dialer, Drain, Draining, Gate, LimitSettings, Stream, Wire};
-use mandate::policy::{FolderClass, FolderPattern, Holder, Narrowing, RoleName};
+use mandate::policy::{
+    DraftScope, FolderClass, FolderPattern, Holder, Narrowing, Role, RoleName, RoleSettings, SendRight,
+};
 use mandate::proxy::imap::{Services, Settings, serve};
 use mandate::proxy::{Peer, Targets};
 use mandate::store::{self, NewGrant, NewMailbox, NewUser, Options, Pin, Purpose, Sealer, Store};
@@ -40,7 +42,8 @@ impl World {
     pub(crate) async fn new(port: u16, separator: char, settings: &[Setting]) -> Self {
         let dir = scratch();
         let sealer = Sealer::new(&[3; 32]).unwrap();
-        let store = Store::open(&dir.path().join("store"), sealer, store::Settings::default()).unwrap();
+        let settled = store::Settings { roles: roles(), ..store::Settings::default() };
+        let store = Store::open(&dir.path().join("store"), sealer, settled).unwrap();
         let journal = Journal::open(&dir.path().join("journal"), &Secret::new([1; 32])).unwrap();
         let hashing = HashSettings { memory_kib: 64, passes: 1, ..HashSettings::default() };
         let password = hash_password(&Secret::new("secret"), &hashing).unwrap();
@@ -128,6 +131,25 @@ impl World {
     fn grant_of(&self, user: &str) -> GrantId {
         self.grants.iter().find(|(name, _)| name == user).unwrap().1
     }
+}
+
+/// The built-in roles; one that files mail, and one that drops messages into folders it
+/// cannot read.
+fn roles() -> Vec<Role> {
+    let configured = |name: &str, drafts: DraftScope, rights: &[(&str, &str)]| {
+        let rights = rights.iter().map(|(class, letters)| (class.to_string(), letters.to_string()));
+        let settings = RoleSettings { rights: rights.collect(), drafts, send: SendRight::None };
+        Role::configured(name, &settings).unwrap()
+    };
+    let filer = [("inbox", "lrswm"), ("ordinary", "lrswm"), ("archive", "lrswm"), ("trash", "lr")];
+    let filer: Vec<_> = filer.into_iter().chain([("drafts", "lrswite"), ("sent", "lr")]).collect();
+    let dropper = [("inbox", "lr"), ("ordinary", "i"), ("archive", "li")];
+    let custom = [
+        configured("filer", DraftScope::Own, &filer),
+        configured("drafter", DraftScope::Team, &filer),
+        configured("dropper", DraftScope::Own, &dropper),
+    ];
+    Role::built_in().into_iter().chain(custom).collect()
 }
 
 /// In memory where there is such a place: a world is made for each replay.

@@ -157,15 +157,19 @@ impl Session {
         let effective = self.watch.effective();
         let subscriptions = view.snapshot.subscriptions(effective.user, effective.mailbox);
         let seen = self.folders.inventory.entries().iter().filter_map(|entry| view.entry(&entry.name));
-        let seen: Vec<_> = seen.map(|(entry, place)| (entry, place.class, entry.name.to_wire())).collect();
+        let seen: Vec<_> = seen
+            .filter(|(_, place)| effective.lists(place))
+            .map(|(entry, place)| (entry, place.class, effective.reads(&place), entry.name.to_wire()))
+            .collect();
         let folders: Vec<_> = seen
             .iter()
-            .map(|(entry, class, wire)| Visible {
+            .map(|(entry, class, readable, wire)| Visible {
                 name: &entry.name,
                 wire: wire.as_bytes(),
                 special_use: class.special_use().filter(|_| is_pinned(&view, &entry.name)),
                 subscribed: subscriptions.is_subscribed(&entry.name),
-                selectable: entry.attributes.is_selectable(),
+                // Listed and not read: nobody is to try (RFC 5819 §2).
+                selectable: entry.attributes.is_selectable() && *readable,
             })
             .collect();
         answer(&Listing::new(&folders, self.folders.inventory.separator), &folders)

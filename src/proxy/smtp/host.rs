@@ -5,21 +5,29 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Services;
-use super::senders::Origin;
 use crate::smtp::Reply;
 use crate::smtp::header::MAX_GROWTH;
 use crate::smtp::writer::Offers;
-use crate::store::{Mailbox, Purpose, StoreError, Submission};
+use crate::store::{Purpose, StoreError};
 use crate::telemetry::{Counter, Quoted};
-use crate::types::{MailboxId, Secret};
+use crate::types::{Account, Endpoint, MailboxId, Secret};
 use crate::upstream::smtp::{Extensions, SmtpConnection, Submission as Target};
+
+/// Where a message is handed in, and as whom we log in there; `None`: a relay.
+pub(super) struct Route {
+    /// The mailbox, or the home, whose mail goes there.
+    pub(super) of: MailboxId,
+    pub(super) endpoint: Endpoint,
+    pub(super) login: Option<(Account, Secret)>,
+}
 
 /// A connection that is logged in, and what is known about it.
 pub(super) struct Host {
     connection: SmtpConnection,
-    mailbox: MailboxId,
     /// As it was when the connection was made.
-    submission: Submission,
+    of: MailboxId,
+    endpoint: Endpoint,
+    account: Option<Account>,
     /// MAIL went up and nothing has ended its transaction.
     open: bool,
     seconds: u64,
@@ -29,7 +37,7 @@ pub(super) struct Host {
 /// Why there is no connection.
 #[derive(Debug)]
 pub(super) enum NoHost {
-    /// The mailbox sends nothing: no submission host is configured.
+    /// No submission host is configured.
     NotConfigured,
     Credential(StoreError),
     /// Why is logged.
@@ -41,36 +49,32 @@ pub(super) enum NoHost {
 pub(super) struct Lost;
 
 impl Host {
-    pub(super) async fn connect(services: &Services, mailbox: &Mailbox) -> Result<Self, NoHost> {
-        let submission = mailbox.submission.clone().ok_or(NoHost::NotConfigured)?;
-        let login = match &submission.account {
-            None => None,
-            Some(account) => {
-                Some((account.clone(), password(services, mailbox.id).map_err(NoHost::Credential)?))
-            }
-        };
+    pub(super) async fn connect(services: &Services, route: Route) -> Result<Self, NoHost> {
+        let Route { of, endpoint, login } = route;
+        let account = login.as_ref().map(|(account, _)| account.clone());
         let helo = services.settings.host_name.clone();
-        let target = Target { endpoint: submission.endpoint.clone(), login, helo };
+        let target = Target { endpoint: endpoint.clone(), login, helo };
         services.counters.count(Counter::UpstreamConnects);
         match services.connector.submit(&target).await {
             Ok(connection) => {
                 let (seconds, write_seconds) =
                     (services.settings.upstream_seconds, services.settings.write_seconds);
-                Ok(Self { connection, mailbox: mailbox.id, submission, open: false, seconds, write_seconds })
+                Ok(Self { connection, of, endpoint, account, open: false, seconds, write_seconds })
             }
             Err(error) => {
                 services.counters.count(Counter::UpstreamFailures);
-                tracing::warn!(mailbox = %mailbox.id, "no submission host: {error}");
+                tracing::warn!(mailbox = %of, "no submission host: {error}");
                 Err(NoHost::Connect)
             }
         }
     }
 
-    /// Whether a new transaction for this mailbox may begin on the connection: it is still
-    /// there, and has said nothing unasked (a host that hangs up says 421 first).
-    pub(super) async fn is_fit_for(&mut self, origin: &Origin) -> bool {
-        let Origin::Mailbox(mailbox) = origin;
-        if self.mailbox != mailbox.id || mailbox.submission.as_ref() != Some(&self.submission) || self.open {
+    /// Whether a new transaction may begin on the connection: it is the same host and login,
+    /// still there, and has said nothing unasked (a host that hangs up says 421 first).
+    pub(super) async fn is_fit_for(&mut self, route: &Route) -> bool {
+        let account = route.login.as_ref().map(|(account, _)| account);
+        let same = self.of == route.of && self.endpoint == route.endpoint && self.account.as_ref() == account;
+        if !same || self.open {
             return false;
         }
         let silent = tokio::select! {
@@ -159,7 +163,7 @@ impl Host {
 }
 
 /// The submission password; hosts that have one password for both keep it with IMAP's.
-fn password(services: &Services, mailbox: MailboxId) -> Result<Secret, StoreError> {
+pub(super) fn password(services: &Services, mailbox: MailboxId) -> Result<Secret, StoreError> {
     let own = services.store.has_credential(mailbox, Purpose::Smtp);
     services.store.credential(mailbox, if own { Purpose::Smtp } else { Purpose::Imap })
 }

@@ -14,12 +14,14 @@ impl Session<'_> {
     pub(super) fn most_recipients(&self, origin: &Origin) -> usize {
         match origin {
             Origin::Mailbox(mailbox) => mailbox.options.recipients as usize,
+            // The session's own limit.
+            Origin::Own(_) => usize::MAX,
         }
     }
 
     /// Whether a message to so many may still be sent, as far as is known now.
     pub(super) fn within(&self, origin: &Origin, recipients: usize) -> Result<(), Answer> {
-        let Origin::Mailbox(mailbox) = origin;
+        let Origin::Mailbox(mailbox) = origin else { return Ok(()) };
         let most = self.most_recipients(origin);
         if recipients > most {
             self.recorder.refused(mailbox.id, "recipients");
@@ -36,7 +38,7 @@ impl Session<'_> {
 
     /// Counts a message that is about to go.
     pub(super) async fn count(&mut self, origin: &Origin) -> Result<(), Answer> {
-        let Origin::Mailbox(mailbox) = origin;
+        let Origin::Mailbox(mailbox) = origin else { return Ok(()) };
         if !is_counted(mailbox) {
             return Ok(());
         }

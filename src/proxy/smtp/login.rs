@@ -113,6 +113,7 @@ impl Stranger<'_> {
         let changes = self.services.store.changes();
         let snapshot = self.services.store.snapshot();
         let typed = credentials.authcid.0.clone();
+        let password = credentials.password.clone();
         let attempt = Attempt { service: Service::Submission, peer: self.peer.address, credentials, now };
         let login = self.services.authenticator.authenticate(&snapshot, attempt).await;
         sleep(Duration::from_millis(clock::now().millis_until(login.answer_at))).await;
@@ -162,7 +163,11 @@ impl Stranger<'_> {
         self.client.answer(&Answer::new(235, 7, 0, "Welcome"));
         // Nothing of the stranger's is kept; the machine knows that EHLO was said.
         let machine = std::mem::replace(&mut self.machine, Machine::new(self.services.settings.limits));
-        Ok(Some(LoggedIn { user: welcome.user, login: welcome.login, typed, mailbox, watch, machine }))
+        let user = snapshot.user(welcome.user);
+        let needed = mailbox.is_none() && user.is_some_and(|user| self.services.needs_password(user));
+        let password = Some(password).filter(|_| needed);
+        let (user, login) = (welcome.user, welcome.login);
+        Ok(Some(LoggedIn { user, login, typed, mailbox, password, watch, machine }))
     }
 
     fn refuse(&mut self, answer: Answer) -> Result<Option<LoggedIn>, Ended> {

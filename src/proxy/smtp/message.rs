@@ -1,5 +1,8 @@
 //! DATA: the header is read and decided upon, then the message passes, and its fate is recorded.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::ended::Ended;
 use super::host::{Host, Lost};
 use super::parents::Found;
@@ -15,8 +18,9 @@ use crate::smtp::header::{Header, Rewrite, Rewritten, Style};
 use crate::smtp::reply::Outcome as Meaning;
 use crate::smtp::writer::Release;
 use crate::smtp::{Answer, Reply, data, writer};
-use crate::store::Mailbox;
+use crate::store::{Mailbox, ReplyFrom};
 use crate::telemetry::{Counter, Outcome, Seq};
+use crate::types::MailboxId;
 
 /// A message that may go: as whom, under which leave, and what stands instead of its header.
 struct Cleared {
@@ -132,6 +136,13 @@ impl Session<'_> {
                 return Ok(Err(answer));
             }
         };
+        let to = match self.diverted(to, &header).await? {
+            Ok(to) => to,
+            Err(answer) => {
+                self.refuse("reply from");
+                return Ok(Err(answer));
+            }
+        };
         let answering = self.answering(&to.origin, &header).await?;
         let permitted = match self.may(&to.origin, answering)? {
             Ok(permitted) => permitted,
@@ -150,7 +161,7 @@ impl Session<'_> {
 
     /// Whether it answers one of the mailbox's messages, where that matters.
     async fn answering(&mut self, origin: &Origin, header: &Header<'_>) -> Result<Answering, Ended> {
-        let Origin::Mailbox(mailbox) = origin;
+        let Origin::Mailbox(mailbox) = origin else { return Ok(Answering::New) };
         if !mailbox.options.reply_only {
             return Ok(Answering::New);
         }
@@ -172,26 +183,61 @@ impl Session<'_> {
         }
     }
 
+    /// The mailbox as whom it goes out after all: a message from the person's own address
+    /// that answers one of a mailbox's, where the mailbox's `reply_from` has something to say.
+    async fn diverted(&mut self, to: Bound, header: &Header<'_>) -> Result<Result<Bound, Answer>, Ended> {
+        let Origin::Own(_) = &to.origin else { return Ok(Ok(to)) };
+        if header.answered().is_empty() {
+            return Ok(Ok(to));
+        }
+        for mailbox in self.minded() {
+            match self.parent(&mailbox, header).await? {
+                Found::Nowhere => {}
+                Found::Undecided => {
+                    let sentence = "Which message this answers could not be found out; please try again";
+                    return Ok(Err(Answer::new(451, 3, 0, sentence)));
+                }
+                Found::Parent(_) => return Ok(answered_as(&mailbox, to)),
+            }
+        }
+        Ok(Ok(to))
+    }
+
+    /// The mailboxes of the user's that mind from whom their messages are answered.
+    fn minded(&self) -> Vec<Arc<Mailbox>> {
+        let snapshot = self.services.store.snapshot();
+        let granted: BTreeSet<_> = snapshot.grants_of(self.user).map(|grant| grant.mailbox).collect();
+        let held = |id: &&MailboxId| snapshot.effective(self.user, **id, clock::now()).is_some();
+        let mailboxes = granted.iter().filter(held).filter_map(|id| snapshot.mailbox(*id));
+        mailboxes.filter(|mailbox| mailbox.options.reply_from != ReplyFrom::Leave).cloned().collect()
+    }
+
     fn rewrite(&self, header: &Header<'_>, to: &Bound, on_behalf: bool) -> Result<Rewritten, Answer> {
         let snapshot = self.services.store.snapshot();
         let user = snapshot.user(self.user).ok_or_else(words::confused)?;
-        let Origin::Mailbox(mailbox) = &to.origin;
         let person = user.addresses.first();
         if on_behalf && person.is_none() {
             // Without a Sender it would go out *as* the mailbox, which is more than the role gives.
             let sentence = "Your role names you as the sender, and no address of yours is known here";
             return Err(Answer::new(550, 7, 1, sentence));
         }
-        let display = mailbox.options.send_name.fill(&mailbox.display, &user.display);
-        let names = user.addresses.iter().map(ToString::to_string);
-        let names = names.chain([self.typed.clone(), user.login.to_string(), user.display.clone()]);
-        let id = unique();
-        let rewritten = header.rewrite(&Rewrite {
-            style: Style::Mailbox {
+        let display = match &to.origin {
+            Origin::Mailbox(mailbox) => mailbox.options.send_name.fill(&mailbox.display, &user.display),
+            Origin::Own(_) => String::new(),
+        };
+        let style = match &to.origin {
+            Origin::Mailbox(_) => Style::Mailbox {
                 address: &to.address,
                 display: Some(&display),
                 on_behalf: person.filter(|_| on_behalf),
             },
+            Origin::Own(_) => Style::Own(&user.addresses),
+        };
+        let names = user.addresses.iter().map(ToString::to_string);
+        let names = names.chain([self.typed.clone(), user.login.to_string(), user.display.clone()]);
+        let id = unique();
+        let rewritten = header.rewrite(&Rewrite {
+            style,
             person: &names.filter(|name| name.len() >= SHORTEST_NAME).collect::<Vec<_>>(),
             host: &self.services.settings.host_name,
             id: &id,
@@ -290,6 +336,23 @@ impl Session<'_> {
     }
 }
 
+/// What becomes of an answer to one of the mailbox's messages from somebody's own address.
+fn answered_as(mailbox: &Arc<Mailbox>, to: Bound) -> Result<Bound, Answer> {
+    let address = mailbox.address.clone();
+    match mailbox.options.reply_from {
+        ReplyFrom::Leave => Ok(to),
+        ReplyFrom::Rewrite => Ok(Bound { origin: Origin::Mailbox(Arc::clone(mailbox)), address }),
+        ReplyFrom::Refuse => Err(Answer::new(
+            550,
+            7,
+            1,
+            format!(
+                "This answers a message to {address}; please answer from that address, not from your own"
+            ),
+        )),
+    }
+}
+
 /// A name shorter than this stands in too many words to be looked for.
 const SHORTEST_NAME: usize = 4;
 
@@ -299,7 +362,7 @@ const SHORTEST_NAME: usize = 4;
 fn goes_by(transaction: &Transaction, to: &Bound) -> bool {
     transaction.bound.as_ref().is_some_and(|open| {
         let aligned = open.sender.as_ref().is_none_or(|sender| sender.domain() == to.address.domain());
-        open.origin.same_as(&to.origin) && aligned
+        open.origin.id() == to.origin.id() && aligned
     })
 }
 

@@ -10,6 +10,7 @@ mod host;
 mod limits;
 mod login;
 mod message;
+mod own;
 mod parents;
 mod record;
 mod senders;
@@ -28,13 +29,14 @@ use serde::{Deserialize, Serialize};
 
 use self::client::Client;
 use self::ended::Ended;
+pub use self::own::OwnHostSettings;
 pub use self::parents::{Finding, Found, Parents, Unknown};
 use self::session::Session;
 use super::Peer;
 use crate::auth::Authenticator;
 use crate::net::{Admission, Draining, Gate, Wire};
 use crate::smtp::session::Limits;
-use crate::store::Store;
+use crate::store::{OwnLogin, Store};
 use crate::telemetry::{Counter, Counters, Journal};
 use crate::upstream::Connector;
 
@@ -45,6 +47,7 @@ pub struct Settings {
     /// The name in our greeting, in EHLO upstream and in Received; a domain name.
     pub host_name: String,
     pub limits: Limits,
+    pub own: OwnHostSettings,
     /// Said to clients before upstream is known; where upstream cannot, the message is
     /// refused. Default true: every host of today can.
     pub eight_bit_mime: bool,
@@ -74,6 +77,7 @@ impl Default for Settings {
         Self {
             host_name: "localhost".to_owned(),
             limits: Limits::default(),
+            own: OwnHostSettings::default(),
             eight_bit_mime: true,
             smtp_utf8: false,
             dsn: true,

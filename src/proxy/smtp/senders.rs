@@ -13,12 +13,24 @@ use crate::types::{Address, MailboxId};
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
     Mailbox(Arc<Mailbox>),
+    /// The person themselves.
+    Own(Arc<User>),
 }
 
 impl Origin {
-    pub(super) fn same_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Mailbox(a), Self::Mailbox(b)) => a.id == b.id,
+    /// The mailbox's number, or that of the person's home.
+    pub(super) fn id(&self) -> MailboxId {
+        match self {
+            Self::Mailbox(mailbox) => mailbox.id,
+            Self::Own(user) => MailboxId::home_of(user.id),
+        }
+    }
+
+    /// Whose it is, for a sentence.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Mailbox(mailbox) => mailbox.address.to_string(),
+            Self::Own(_) => "your own account".to_owned(),
         }
     }
 }
@@ -65,12 +77,12 @@ impl Session<'_> {
                 let address = identity.with_plus_tags(mailbox.options.plus_tags).outgoing(sender);
                 Ok(Bound { origin: Origin::Mailbox(Arc::clone(mailbox)), address: address.ok_or_else(no)? })
             }
-            Some(AddressHolder::User(id)) if id == self.user => Err(Answer::new(
-                550,
-                7,
-                1,
-                "Your own mail does not go through here; use your account at your mail host for it",
-            )),
+            Some(AddressHolder::User(id)) if id == self.user => {
+                let user = snapshot.user(id).ok_or_else(no)?;
+                // One of the person's own, as it is configured; no tag of it.
+                let address = user.addresses.iter().find(|own| **own == address).ok_or_else(no)?;
+                Ok(Bound { origin: Origin::Own(Arc::clone(user)), address: address.clone() })
+            }
             Some(AddressHolder::User(_)) | None => Err(no()),
         }
     }

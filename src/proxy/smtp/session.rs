@@ -15,7 +15,7 @@ use crate::smtp::reply::write_lines;
 use crate::smtp::session::Next;
 use crate::smtp::{Answer, Bad, Reply, Session as Machine, writer};
 use crate::telemetry::Counter;
-use crate::types::{LoginName, MailboxId, UserId};
+use crate::types::{LoginName, MailboxId, Secret, UserId};
 
 /// Somebody is who they say, and what the session knows of them.
 pub(super) struct LoggedIn {
@@ -25,6 +25,8 @@ pub(super) struct LoggedIn {
     pub(super) typed: String,
     /// The mailbox that the session is; `None`: a personal login.
     pub(super) mailbox: Option<MailboxId>,
+    /// What they logged in with, where their own host wants it too.
+    pub(super) password: Option<Secret>,
     pub(super) watch: Watch,
     pub(super) machine: Machine,
 }
@@ -44,6 +46,7 @@ pub(super) struct Session<'a> {
     pub(super) login: LoginName,
     pub(super) typed: String,
     pub(super) mailbox: Option<MailboxId>,
+    pub(super) password: Option<Secret>,
     pub(super) watch: Watch,
     pub(super) machine: Machine,
     pub(super) recorder: Recorder,
@@ -56,7 +59,7 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(services: &Arc<Services>, client: &'a mut Client, peer: Peer, who: LoggedIn) -> Self {
-        let LoggedIn { user, login, typed, mailbox, watch, machine } = who;
+        let LoggedIn { user, login, typed, mailbox, password, watch, machine } = who;
         Self {
             services: Arc::clone(services),
             client,
@@ -65,6 +68,7 @@ impl<'a> Session<'a> {
             login,
             typed,
             mailbox,
+            password,
             watch,
             machine,
             recorder: Recorder::new(Arc::clone(services), peer, user),

@@ -101,6 +101,10 @@ impl Incoming {
         host: &mut Host,
         (section, head): (&[u8], Head),
     ) -> Result<Body, Ended> {
+        // What came with the header may be too much already.
+        if self.octets > self.most_octets {
+            return Ok(Body::Bad(too_large(self.most_octets)));
+        }
         for part in [section, &head.rest] {
             if guarded(watch, send(host, part)).await? == Err(Lost) {
                 return Ok(Body::Bad(words::confused()));
@@ -177,5 +181,9 @@ fn unclean(fault: Fault) -> Answer {
 }
 
 fn too_large(most: u64) -> Answer {
-    Answer::new(552, 3, 4, format!("A message has at most {} MiB here", most >> 20))
+    let most = match most {
+        0..1_048_576 => format!("{most} octets"),
+        _ => format!("{} MiB", most >> 20),
+    };
+    Answer::new(552, 3, 4, format!("A message has at most {most} here"))
 }

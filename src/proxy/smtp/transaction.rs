@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::ended::Ended;
-use super::host::{Host, NoHost};
+use super::host::{self, Host, NoHost, Route};
 use super::senders::{Bound, Origin};
 use super::session::Session;
 use super::words;
@@ -137,9 +137,8 @@ impl Session<'_> {
         origin: &Origin,
         answering: Answering,
     ) -> Result<Result<Permitted, Answer>, Ended> {
-        let Origin::Mailbox(mailbox) = origin;
-        if self.watch.held().is_none_or(|held| held.mailbox != mailbox.id) {
-            self.watch.hold(mailbox.id)?;
+        if self.watch.held().is_none_or(|held| held.mailbox != origin.id()) {
+            self.watch.hold(origin.id())?;
         }
         let Some(effective) = self.watch.effective()? else { return Err(Ended::Revoked) };
         let mut permit = match decide(&effective, &Action::Submit(answering), clock::now()) {
@@ -221,31 +220,46 @@ impl Session<'_> {
 
     /// A connection to the submission host: the one at hand, if it is fit.
     async fn connect(&mut self, origin: &Origin) -> Result<Result<(), Answer>, Ended> {
+        let route = match self.route(origin) {
+            Ok(route) => route,
+            Err(why) => return Ok(Err(no_host(origin, why))),
+        };
         if let Some(mut host) = self.host.take() {
-            if host.is_fit_for(origin).await {
+            if host.is_fit_for(&route).await {
                 self.host = Some(host);
                 return Ok(Ok(()));
             }
             host.abort();
         }
         let services = Arc::clone(&self.services);
-        let Origin::Mailbox(mailbox) = origin;
-        let connecting = Box::pin(Host::connect(&services, mailbox));
+        let connecting = Box::pin(Host::connect(&services, route));
         let connected = self.watch.unless_lost(CONNECT_SECONDS, Ended::Slow, connecting).await?;
         Ok(match connected {
             Ok(host) => {
                 self.host = Some(host);
                 Ok(())
             }
-            Err(NoHost::NotConfigured) => {
-                Err(Answer::new(550, 3, 5, format!("No way to send is set up for {}", mailbox.address)))
-            }
-            Err(NoHost::Credential(error)) => {
-                tracing::error!(mailbox = %mailbox.id, "no submission password: {error}");
-                Err(unreachable(mailbox))
-            }
-            Err(NoHost::Connect) => Err(unreachable(mailbox)),
+            Err(why) => Err(no_host(origin, why)),
         })
+    }
+
+    /// Which submission host takes it, and as whom we log in there.
+    fn route(&self, origin: &Origin) -> Result<Route, NoHost> {
+        let (endpoint, login) = match origin {
+            Origin::Own(user) => self.own_host(user)?,
+            Origin::Mailbox(mailbox) => {
+                let submission = mailbox.submission.as_ref().ok_or(NoHost::NotConfigured)?;
+                let login = match &submission.account {
+                    None => None,
+                    Some(account) => {
+                        let password = host::password(&self.services, mailbox.id);
+                        Some((account.clone(), password.map_err(NoHost::Credential)?))
+                    }
+                };
+                (submission.endpoint.clone(), login)
+            }
+        };
+        Ok(Route { of: origin.id(), endpoint, login })
     }
 }
 
@@ -273,8 +287,28 @@ fn cannot(host: &Host, mail: &Mail) -> Option<Answer> {
     None
 }
 
-fn unreachable(mailbox: &Mailbox) -> Answer {
-    let sentence = format!("The mail host of {} cannot be used now; please try again later", mailbox.address);
+fn no_host(origin: &Origin, why: NoHost) -> Answer {
+    let name = origin.name();
+    match (why, origin) {
+        (NoHost::NotConfigured, Origin::Mailbox(_)) => {
+            Answer::new(550, 3, 5, format!("No way to send is set up for {name}"))
+        }
+        (NoHost::NotConfigured, Origin::Own(_)) => Answer::new(
+            550,
+            7,
+            1,
+            "Your own mail does not go through here; use your account at your mail host for it",
+        ),
+        (NoHost::Credential(error), _) => {
+            tracing::error!(mailbox = %origin.id(), "no submission password: {error}");
+            unreachable(&name)
+        }
+        (NoHost::Connect, _) => unreachable(&name),
+    }
+}
+
+fn unreachable(name: &str) -> Answer {
+    let sentence = format!("The mail host of {name} cannot be used now; please try again later");
     Answer::new(451, 4, 1, sentence)
 }
 

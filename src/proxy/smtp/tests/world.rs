@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, hash_password};
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
 use crate::policy::{Holder, Narrowing, RoleName};
-use crate::proxy::smtp::{Peer, Services, Settings, Unknown, serve};
+use crate::proxy::smtp::{OwnHostSettings, Parents, Peer, Services, Settings, Unknown, serve};
 use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
 use crate::telemetry::{Counters, Journal, SessionId};
 use crate::types::{
@@ -71,6 +71,14 @@ impl World {
         Self::with(role, temper, Settings::default()).await
     }
 
+    /// With somebody who knows what messages answer.
+    pub(super) async fn knowing(role: &str, temper: Temper, parents: Arc<dyn Parents>) -> Self {
+        let mut world = Self::new(role, temper).await;
+        // NOTE(unwrap): no session has been served yet.
+        Arc::get_mut(&mut world.services).unwrap().parents = parents;
+        world
+    }
+
     pub(super) async fn with(role: &str, temper: Temper, settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let sealer = Sealer::new(&[3; 32]).unwrap();
@@ -123,6 +131,81 @@ impl World {
         let edit = move |mailbox: &mut store::Mailbox| mailbox.options.set(key, value).unwrap();
         let id = self.services.store.snapshot().grant(self.grant).unwrap().mailbox;
         self.services.store.update_mailbox(id, edit).await.unwrap();
+    }
+
+    /// Another mailbox with a host of its own, in which alice has the same role.
+    pub(super) async fn second(&self, name: &str, temper: Temper) -> Arc<Mutex<Seen>> {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let port = host(temper, Arc::clone(&seen)).await;
+        let name = address(name);
+        let short = ShortName::parse(name.local()).unwrap();
+        let new = NewMailbox { address: name, aliases: Vec::new(), short, ..mailbox(port) };
+        let id = self.services.store.add_mailbox(new, Vec::new()).await.unwrap();
+        let grant = self.services.store.snapshot().grant(self.grant).unwrap().role.clone();
+        let new = NewGrant {
+            holder: Holder::User(self.alice),
+            mailbox: id,
+            role: grant,
+            send: None,
+            narrowing: Narrowing::default(),
+            from: None,
+            until: None,
+            note: String::new(),
+            granted_by: "uid:0".into(),
+        };
+        self.services.store.add_grant(new).await.unwrap();
+        seen
+    }
+
+    /// The settings, before the first session.
+    pub(super) fn settings(&mut self) -> &mut Settings {
+        // NOTE(unwrap): nobody else holds the services yet.
+        &mut Arc::get_mut(&mut self.services).unwrap().settings
+    }
+
+    /// A submission host for people's own mail.
+    pub(super) async fn own(&mut self, temper: Temper, pass_through: bool) -> Arc<Mutex<Seen>> {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let port = host(temper, Arc::clone(&seen)).await;
+        let security = Security::Plaintext;
+        self.settings().own = OwnHostSettings { host: "127.0.0.1".into(), port, security, pass_through };
+        seen
+    }
+
+    /// A further address of the mailbox.
+    pub(super) async fn alias(&self, text: &'static str) {
+        let edit = move |mailbox: &mut store::Mailbox| mailbox.aliases.push(address(text));
+        let id = self.services.store.snapshot().grant(self.grant).unwrap().mailbox;
+        self.services.store.update_mailbox(id, edit).await.unwrap();
+    }
+
+    /// Polls until nothing that was sent is counted.
+    pub(super) async fn uncounted(&self) {
+        let id = self.services.store.snapshot().grant(self.grant).unwrap().mailbox;
+        let polling = async {
+            while *self.services.store.snapshot().sent(self.alice, id) != store::Sent::default() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, polling).await.expect("it stays counted");
+    }
+
+    /// The daemon starts anew with what is on disk.
+    pub(super) async fn restart(&mut self) {
+        self.services.store.close().await.unwrap();
+        let sealer = Sealer::new(&[3; 32]).unwrap();
+        let dir = self.dir.path().join("store");
+        let services = Services {
+            settings: self.services.settings.clone(),
+            store: Store::open(&dir, sealer, store::Settings::default()).unwrap(),
+            authenticator: Arc::clone(&self.services.authenticator),
+            connector: self.services.connector.clone(),
+            journal: self.services.journal.clone(),
+            counters: Arc::clone(&self.services.counters),
+            parents: Arc::clone(&self.services.parents),
+            gate: Arc::clone(&self.gate),
+        };
+        self.services = Arc::new(services);
     }
 
     /// A connection to the proxy.
