@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 
 use mandate::policy::{
-    Action, Answering, Copied, Decision, Effective, Fact, Facts, FolderClass, FolderPattern, Ground, Held,
-    Means, Narrowing, Next, Place, ReadState, Reason, Rights, Role, SendRight, Site, StepKind, StoreMode,
-    Target, decide,
+    Action, Answering, Assumed, Copied, Decision, Delete, Effective, Fact, Facts, FolderClass, FolderPattern,
+    Ground, Held, Means, Narrowing, Next, OwnFlags, Place, ReadChoice, ReadState, Reason, Rights, Role,
+    SendRight, Site, StepKind, StoreMode, Target, decide,
 };
 use mandate::types::{
     Address, Flag, Flags, FolderName, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
@@ -31,12 +31,11 @@ fn the_truth_table_holds() {
     }
     let mut wrong = Vec::new();
     for role in Role::built_in() {
-        for read_state in [ReadState::Shared, ReadState::Personal] {
+        for (state, rules) in scenes() {
             for class in FolderClass::ALL {
                 for (name, action) in actions(class) {
-                    let state = if read_state == ReadState::Shared { "shared" } else { "personal" };
                     let case = format!("{} {state} {class} {name}", role.name);
-                    let said = answer(&effective(&role, read_state), &action);
+                    let said = answer(&under(&role, rules), &action);
                     match table.remove(&case) {
                         Some(expected) if expected == said => {}
                         expected => wrong.push(format!("{case} : {said}   (table: {expected:?})")),
@@ -61,7 +60,7 @@ fn the_table_of_sending_holds() {
         for send in [None, Some(SendRight::None), Some(SendRight::OnBehalf), Some(SendRight::As)] {
             for reply_only in [false, true] {
                 let granted = role.sending(send);
-                let effective = effective(&granted, ReadState::Shared).answering_only(reply_only);
+                let effective = effective(&granted, ReadChoice::Shared).answering_only(reply_only);
                 let post = effective.rights_on(&Place::of(FolderClass::Inbox)).has(Rights::POST);
                 for answering in [Answering::Unread, Answering::Known, Answering::New, Answering::Unsure] {
                     let mailbox = if reply_only { "answers" } else { "anything" };
@@ -86,7 +85,7 @@ fn the_table_of_sending_holds() {
 
 #[test]
 fn rights_that_ended_are_undecided() {
-    let mut effective = effective(&Role::manager(), ReadState::Shared);
+    let mut effective = effective(&Role::manager(), ReadChoice::Shared);
     effective.good_until = Some(NOW);
     assert!(matches!(decide(&effective, &Action::Submit(Answering::New), NOW), Decision::Undecided(_)));
     assert!(matches!(
@@ -98,7 +97,7 @@ fn rights_that_ended_are_undecided() {
 #[test]
 fn a_removing_step_asks_the_rights_of_its_moment() {
     let (manager, reader) =
-        (effective(&Role::manager(), ReadState::Shared), effective(&Role::reader(), ReadState::Shared));
+        (effective(&Role::manager(), ReadChoice::Shared), effective(&Role::reader(), ReadChoice::Shared));
     for action in [
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true },
         Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: false },
@@ -120,7 +119,7 @@ fn a_removing_step_asks_the_rights_of_its_moment() {
 #[test]
 fn nothing_begins_under_rights_that_have_changed() {
     let (manager, reader) =
-        (effective(&Role::manager(), ReadState::Shared), effective(&Role::reader(), ReadState::Shared));
+        (effective(&Role::manager(), ReadChoice::Shared), effective(&Role::reader(), ReadChoice::Shared));
     for action in [
         Action::Delete { place: Place::of(FolderClass::Ordinary), hides_below: false },
         Action::Append { place: Place::of(FolderClass::Sent), flags: Flags::default() },
@@ -136,7 +135,7 @@ fn nothing_begins_under_rights_that_have_changed() {
 
 #[test]
 fn a_permit_is_good_in_its_own_mailbox_alone() {
-    let here = effective(&Role::manager(), ReadState::Shared);
+    let here = effective(&Role::manager(), ReadChoice::Shared);
     let mut elsewhere = here.clone();
     elsewhere.mailbox = MailboxId(2);
     let expunge = Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true };
@@ -153,7 +152,7 @@ fn a_permit_is_good_in_its_own_mailbox_alone() {
 #[test]
 fn a_long_expunge_stops_at_own_drafts_when_the_role_narrows() {
     let (manager, responder) =
-        (effective(&Role::manager(), ReadState::Shared), effective(&Role::responder(), ReadState::Shared));
+        (effective(&Role::manager(), ReadChoice::Shared), effective(&Role::responder(), ReadChoice::Shared));
     let action = Action::Expunge { place: Place::of(FolderClass::Drafts), uidplus: true };
     let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!() };
     // Every other UID: far more than one command line holds.
@@ -172,10 +171,72 @@ fn a_long_expunge_stops_at_own_drafts_when_the_role_narrows() {
 fn several_grants_give_their_union() {
     let (reader, manager) = (Role::reader(), Role::responder());
     let grants = [Held::whole(GrantId(1), &reader), Held::whole(GrantId(2), &manager)];
-    let both = union(grants.into_iter(), ReadState::Shared).unwrap();
+    let both = union(grants.into_iter(), Ground::default()).unwrap();
     assert_eq!(both.role_text(), "reader+responder");
     assert_eq!(both.rights_on(&Place::of(FolderClass::Inbox)).to_string(), "lrswp");
-    assert!(union(std::iter::empty(), ReadState::Shared).is_none());
+    assert!(union(std::iter::empty(), Ground::default()).is_none());
+}
+
+#[test]
+fn who_may_not_mark_as_read_for_all_marks_for_oneself() {
+    let (reader, responder) = (Role::reader(), Role::responder());
+    let state = |roles: &[&Role], read_state| {
+        let grants = roles.iter().enumerate().map(|(id, role)| Held::whole(GrantId(id as u64), role));
+        union(grants, Ground { read_state, ..Ground::default() }).unwrap().read_state()
+    };
+    for (roles, by_role) in [
+        (vec![&reader], ReadState::Personal),
+        (vec![&responder], ReadState::Shared),
+        // Shared beats personal, whichever grant came first.
+        (vec![&reader, &responder], ReadState::Shared),
+        (vec![&responder, &reader], ReadState::Shared),
+    ] {
+        assert_eq!(state(&roles, ReadChoice::ByRole), by_role);
+        assert_eq!(state(&roles, ReadChoice::Shared), ReadState::Shared);
+        assert_eq!(state(&roles, ReadChoice::Personal), ReadState::Personal);
+    }
+}
+
+#[test]
+fn both_own_flags_are_asked_about_in_four_questions() {
+    let rules = Ground {
+        read_state: ReadChoice::Personal,
+        delete: Delete::Trash,
+        hides: false,
+        separator: Some('/'),
+    };
+    let effective = under(&Role::responder(), rules);
+    let place = Place::of(FolderClass::Inbox);
+    let said = |seen, deleted| {
+        answer(&effective, &Action::Search { place: place.clone(), asked: OwnFlags { seen, deleted } })
+    };
+    assert_eq!(
+        said(true, true),
+        "ask seen deleted; ask seen !deleted; ask !seen deleted; ask !seen !deleted"
+    );
+    assert_eq!(said(false, true), "ask deleted; ask !deleted");
+    assert_eq!(said(false, false), "carry");
+}
+
+#[test]
+fn what_was_to_go_to_trash_stays_when_the_role_narrows() {
+    let rules = Ground { delete: Delete::Trash, ..Ground::default() };
+    let (responder, reader, manager) =
+        (under(&Role::responder(), rules), under(&Role::reader(), rules), under(&Role::manager(), rules));
+    let own = UidSet::new();
+    let facts = |last, effective| Facts { last, effective, own: &own, by_uid: true };
+    let marked = || Fact::Marked { discard: UidSet::range(1, 2), copied: UidSet::new() };
+    let action = Action::Expunge { place: Place::of(FolderClass::Inbox), uidplus: true };
+    for (then, goes) in [(&reader, false), (&responder, true), (&manager, true)] {
+        let Decision::Permit(mut permit) = decide(&responder, &action, NOW) else { panic!() };
+        assert!(matches!(permit.next(&facts(Fact::Start, &responder)), Next::Run(_)));
+        assert_eq!(matches!(permit.next(&facts(marked(), then)), Next::Run(_)), goes);
+    }
+    // And a manager's expunge does not go on as one to Trash: it removes, or nothing does.
+    let Decision::Permit(mut permit) = decide(&manager, &action, NOW) else { panic!() };
+    assert!(matches!(permit.next(&facts(Fact::Start, &manager)), Next::Run(_)));
+    let deleted = Fact::Deleted(UidSet::range(1, 2));
+    assert!(matches!(permit.next(&facts(deleted, &responder)), Next::Refuse(_)));
 }
 
 fn folder(name: &str) -> FolderName {
@@ -200,7 +261,7 @@ fn narrowed(check: impl FnOnce(&Effective)) {
         Held::whole(GrantId(1), &reader),
         Held { narrowing: &narrowing, ..Held::whole(GrantId(2), &manager) },
     ];
-    check(&union(grants.into_iter(), ReadState::Shared).unwrap());
+    check(&union(grants.into_iter(), Ground::default()).unwrap());
 }
 
 #[test]
@@ -216,7 +277,7 @@ fn the_union_is_taken_folder_by_folder() {
     let manager = Role::manager();
     let narrowing = narrowing(&[], &["HR"]);
     let alone = [Held { narrowing: &narrowing, ..Held::whole(GrantId(1), &manager) }];
-    let effective = union(alone.into_iter(), ReadState::Shared).unwrap();
+    let effective = union(alone.into_iter(), Ground::default()).unwrap();
     assert!(effective.sees(&known("Projects")) && !effective.sees(&known("HR/Pay")));
     // Nobody has said what it is: a narrowed grant does not reach it, whatever its name.
     assert!(!effective.sees(&Place::of(FolderClass::Ordinary)));
@@ -258,7 +319,7 @@ fn own_and_all_drafts_are_told_apart_folder_by_folder() {
         Held::whole(GrantId(1), &responder),
         Held { narrowing: &narrowing, ..Held::whole(GrantId(2), &manager) },
     ];
-    let effective = union(grants.into_iter(), ReadState::Shared).unwrap();
+    let effective = union(grants.into_iter(), Ground::default()).unwrap();
     let drafts = |name| Place { class: FolderClass::Drafts, ..known(name) };
     assert!(!effective.only_own(&drafts("Drafts")) && effective.only_own(&drafts("Brouillons")));
     assert!(effective.rights_on(&drafts("Brouillons")).has(Rights::EXPUNGE));
@@ -280,6 +341,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         flags: flags(names),
         known: flags(&["$Label1"]),
         conditional: false,
+        silent: false,
     };
     let rename = |below: Vec<FolderClass>, parent| Action::Rename {
         place: place(),
@@ -296,7 +358,8 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("fetch", Action::Fetch { place: place(), marks_seen: false }),
         ("fetch-body", Action::Fetch { place: place(), marks_seen: true }),
         ("fetch-body-ro", Action::Fetch { place: read_only(), marks_seen: true }),
-        ("search", Action::Search(place())),
+        ("search", Action::Search { place: place(), asked: OwnFlags::default() }),
+        ("search-own", Action::Search { place: place(), asked: OwnFlags { seen: true, deleted: true } }),
         ("+seen", store(Add, &["\\Seen"])),
         ("-seen", store(Remove, &["\\Seen"])),
         ("+flagged", store(Add, &["\\Flagged"])),
@@ -314,6 +377,18 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
                 flags: flags(&["\\Seen"]),
                 known: Flags::default(),
                 conditional: false,
+                silent: false,
+            },
+        ),
+        (
+            "+seen-silent",
+            Action::Store {
+                place: place(),
+                mode: Add,
+                flags: flags(&["\\Seen"]),
+                known: Flags::default(),
+                conditional: false,
+                silent: true,
             },
         ),
         (
@@ -324,6 +399,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
                 flags: flags(&["\\Flagged"]),
                 known: flags(&["$Label1"]),
                 conditional: true,
+                silent: false,
             },
         ),
         ("append", Action::Append { place: place(), flags: flags(&["\\Seen", "\\Deleted", "\\Draft"]) }),
@@ -336,6 +412,8 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("move-out-old", r#move(place(), other(FolderClass::Sent), Means::CopyAndExpunge)),
         ("move-out-older", r#move(place(), other(FolderClass::Sent), Means::Nothing)),
         ("move-out-ro", r#move(read_only(), other(FolderClass::Sent), Means::Move)),
+        ("move-to-trash", r#move(place(), other(FolderClass::Trash), Means::Move)),
+        ("move-to-trash-old", r#move(place(), other(FolderClass::Trash), Means::CopyAndExpunge)),
         ("expunge", Action::Expunge { place: place(), uidplus: true }),
         ("expunge-old", Action::Expunge { place: place(), uidplus: false }),
         ("expunge-ro", Action::Expunge { place: read_only(), uidplus: true }),
@@ -382,6 +460,9 @@ fn found(step: &StepKind) -> Fact {
     match step {
         StepKind::Uids => Fact::Numbers(vec![(1, 11), (2, 12)]),
         StepKind::FindDeleted => Fact::Deleted(UidSet::range(11, 12)),
+        StepKind::FindMarked => {
+            Fact::Marked { discard: UidSet::range(11, 11), copied: UidSet::range(12, 12) }
+        }
         StepKind::FindFlagged(_) => Fact::Flagged(false),
         StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(Some(Copied {
             validity: UidValidity(7),
@@ -403,7 +484,30 @@ fn describe(step: &StepKind) -> String {
     match step {
         StepKind::Carry => "carry".into(),
         StepKind::Open { read_only } => if *read_only { "examine" } else { "select" }.into(),
-        StepKind::Fetch { peek } => if *peek { "fetch peek" } else { "fetch" }.into(),
+        StepKind::Fetch { peek: false, marks: false } => "fetch".into(),
+        StepKind::Fetch { peek: true, marks: false } => "fetch peek".into(),
+        StepKind::Fetch { peek, marks: true } => format!("fetch{} marking", if *peek { " peek" } else { "" }),
+        StepKind::Ask(Assumed { seen, deleted }) => {
+            let word = |state: Option<bool>, name: &str| match state {
+                Some(true) => format!(" {name}"),
+                Some(false) => format!(" !{name}"),
+                None => String::new(),
+            };
+            format!("ask{}{}", word(*seen, "seen"), word(*deleted, "deleted"))
+        }
+        StepKind::Mark { set, clear } => {
+            let names = |sign, own: OwnFlags| {
+                let names = [(own.seen, "seen"), (own.deleted, "deleted")];
+                names
+                    .iter()
+                    .filter(|(on, _)| *on)
+                    .map(|(_, name)| format!(" {sign}{name}"))
+                    .collect::<String>()
+            };
+            format!("mark{}{}", names('+', *set), names('-', *clear))
+        }
+        StepKind::FindMarked => "find own".into(),
+        StepKind::Discard(uids) => format!("trash {uids}"),
         StepKind::Uids => "uids".into(),
         StepKind::Flags => "flags".into(),
         StepKind::Store { target, mode, flags, silent } => {
@@ -427,7 +531,11 @@ fn describe(step: &StepKind) -> String {
         StepKind::Copy => "copy".into(),
         StepKind::CopyThese(uids) => format!("copy {uids}"),
         StepKind::RemoveCopied(uids) => format!("mark and remove {uids}"),
-        StepKind::Move { uids, exact } => format!("move {uids}{}", if *exact { " exact" } else { "" }),
+        StepKind::Move { uids, exact, discards } => {
+            let (exact, trash) =
+                (if *exact { " exact" } else { "" }, if *discards { " to trash" } else { "" });
+            format!("move {uids}{exact}{trash}")
+        }
         StepKind::Strip { uids, flags, .. } => format!("strip {uids} ({flags})"),
         StepKind::DeleteFolder => "delete".into(),
         StepKind::Unselect => "unselect".into(),
@@ -440,16 +548,30 @@ fn flags(names: &[&str]) -> Flags {
     names.iter().map(|name| Flag::parse(name).expect("a flag")).collect()
 }
 
-fn effective(role: &Role, read_state: ReadState) -> Effective {
-    union([Held::whole(GrantId(1), role)].into_iter(), read_state).expect("one grant")
+/// The table's names for what a mailbox's options may say.
+fn scenes() -> [(&'static str, Ground); 3] {
+    let rules = |read_state, delete| Ground { read_state, delete, hides: false, separator: Some('/') };
+    [
+        ("shared", rules(ReadChoice::Shared, Delete::Refuse)),
+        ("personal", rules(ReadChoice::Personal, Delete::Refuse)),
+        ("trash", rules(ReadChoice::Shared, Delete::Trash)),
+    ]
 }
 
-fn union<'a>(grants: impl Iterator<Item = Held<'a>>, read_state: ReadState) -> Option<Effective> {
+fn effective(role: &Role, read_state: ReadChoice) -> Effective {
+    under(role, Ground { read_state, ..Ground::default() })
+}
+
+fn under(role: &Role, rules: Ground) -> Effective {
+    union([Held::whole(GrantId(1), role)].into_iter(), rules).expect("one grant")
+}
+
+fn union<'a>(grants: impl Iterator<Item = Held<'a>>, rules: Ground) -> Option<Effective> {
     Effective::union(
         (UserId(1), LoginName::parse("alice@example.org").unwrap()),
         (MailboxId(1), Address::parse("support@example.org").unwrap()),
         grants,
-        Ground { read_state, hides: false, separator: Some('/') },
+        Ground { separator: Some('/'), ..rules },
         None,
     )
 }

@@ -76,6 +76,7 @@ fn flag(place: Place, flag: SystemFlag) -> Action {
         flags: flag.into(),
         known: Flags::default(),
         conditional: false,
+        silent: false,
     }
 }
 
@@ -198,7 +199,13 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
     };
     match step.kind() {
         StepKind::Open { read_only: true } => (Verdict::Yes, "for reading only".into()),
-        StepKind::Fetch { peek: true } => (Verdict::Yes, "without marking as read".into()),
+        StepKind::Fetch { marks: true, .. } | StepKind::Mark { .. } => {
+            (Verdict::Yes, "for themselves alone; nobody else sees it".into())
+        }
+        StepKind::FindMarked | StepKind::Discard(_) | StepKind::Move { discards: true, .. } => {
+            (Verdict::Yes, "messages go to the mailbox's Trash".into())
+        }
+        StepKind::Fetch { peek: true, .. } => (Verdict::Yes, "without marking as read".into()),
         StepKind::Uids | StepKind::FindDeleted if own => (Verdict::Partly, "their own drafts only".into()),
         StepKind::Submit { .. } if effective.reply_only() => (Verdict::Partly, "answers only".into()),
         StepKind::Submit { on_behalf: true } => (Verdict::Yes, "on behalf: Sender names them".into()),
@@ -209,7 +216,8 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
         StepKind::Flags => (Verdict::No, "nothing changes; the client is shown the true flags".into()),
         StepKind::Carry
         | StepKind::Open { read_only: false }
-        | StepKind::Fetch { peek: false }
+        | StepKind::Ask(_)
+        | StepKind::Fetch { peek: false, .. }
         | StepKind::Uids
         | StepKind::FindDeleted
         | StepKind::Remove(_)

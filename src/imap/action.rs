@@ -1,6 +1,7 @@
 //! From a client command to an act of policy, without a wildcard arm.
 
 use super::command::{Append, Command, FolderArg, Sort, SortBy, SortKey};
+use super::overlay;
 use crate::policy::{Action, Means, Place, Site};
 use crate::types::{Flags, FolderName};
 
@@ -118,10 +119,17 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         // Without UIDPLUS, only the EXPUNGE that removes everything marked could carry it out.
         Command::UidExpunge(_) if !uidplus => Ask::Unsupported,
         Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
-        Command::Search { .. } => Ask::Act(Action::Search(place)),
+        Command::Search { search, .. } => {
+            Ask::Act(Action::Search { place, asked: overlay::asks_about(&search.keys) })
+        }
         Command::Sort { sort, .. } if !sortable(scene, sort) => Ask::Unsupported,
         Command::Thread { thread, .. } if !scene.has(thread.by.capability()) => Ask::Unsupported,
-        Command::Sort { .. } | Command::Thread { .. } => Ask::Act(Action::Search(place)),
+        Command::Sort { sort, .. } => {
+            Ask::Act(Action::Search { place, asked: overlay::asks_about(&sort.search.keys) })
+        }
+        Command::Thread { thread, .. } => {
+            Ask::Act(Action::Search { place, asked: overlay::asks_about(&thread.search.keys) })
+        }
         Command::Fetch { fetch, .. } => Ask::Act(Action::Fetch { place, marks_seen: fetch.marks_seen() }),
         Command::Store { store, .. } => Ask::Act(Action::Store {
             place,
@@ -129,6 +137,7 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
             flags: store.flags.clone(),
             known: at.known.clone(),
             conditional: store.unchanged_since.is_some(),
+            silent: store.silent,
         }),
         Command::Copy { to, .. } => insert(scene, to, |to| Action::Copy { from: place, to, uidplus }),
         Command::Move { to, .. } => {

@@ -5,7 +5,7 @@
 //! a [`crate::policy::Step`] and the command into upstream octets. Nothing else does.
 //!
 //! Upstream to client: [`scan`] counts its way through responses, [`filter`] says what of
-//! them the client may see, [`reply`] writes our own answers.
+//! them the client may see, [`overlay`] adds what only this user sees, [`reply`] writes our own answers.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod action;
@@ -16,6 +16,7 @@ pub mod filter;
 pub mod frame;
 pub mod inventory;
 pub mod list;
+pub mod overlay;
 pub mod parse;
 pub mod realm;
 pub mod reply;

@@ -2,10 +2,10 @@
 //!
 //! Every sentence passes [`sentence`]: no upstream or user text can end a line here.
 
-use crate::imap::command::Tag;
+use crate::imap::command::{SearchReturn, Tag};
 use crate::imap::response::Quota;
 use crate::policy::Rights;
-use crate::types::Separator;
+use crate::types::{Separator, UidSet};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -101,6 +101,29 @@ pub fn data(out: &mut Vec<u8>, data: &str) {
     out.extend_from_slice(b"* ");
     out.extend(data.bytes().filter(|octet| !matches!(octet, b'\r' | b'\n' | 0)));
     out.extend_from_slice(b"\r\n");
+}
+
+/// The answer to a SEARCH whose result is ours: `* SEARCH`, or ESEARCH where RETURN was given
+/// (RFC 4731 §3.1; without options it means ALL).
+pub fn searched(out: &mut Vec<u8>, tag: &Tag, uid: bool, ret: Option<SearchReturn>, found: &UidSet) {
+    let Some(ret) = ret else {
+        out.extend_from_slice(b"* SEARCH");
+        found.iter().for_each(|number| out.extend_from_slice(format!(" {number}").as_bytes()));
+        out.extend_from_slice(b"\r\n");
+        return;
+    };
+    let all = ret.all || ret == SearchReturn::default();
+    let mut line = format!("ESEARCH (TAG \"{}\"){}", tag.as_str(), if uid { " UID" } else { "" });
+    let mut word = |on: bool, name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|_| on) {
+            line.push_str(&format!(" {name} {value}"));
+        }
+    };
+    word(ret.min, "MIN", found.first().map(|number| number.to_string()));
+    word(ret.max, "MAX", found.last().map(|number| number.to_string()));
+    word(all, "ALL", (!found.is_empty()).then(|| found.to_string()));
+    word(ret.count, "COUNT", Some(found.len().to_string()));
+    data(out, &line);
 }
 
 /// `* n EXISTS` and its like.

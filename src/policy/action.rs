@@ -1,6 +1,6 @@
 //! What a session asks for, whatever the protocol.
 
-use super::FolderClass;
+use super::{FolderClass, OwnFlags};
 use crate::types::{Flags, FolderName};
 
 /// A folder as policy sees it.
@@ -91,7 +91,11 @@ pub enum Action {
         /// An item sets `\Seen` by itself (BODY[..] without PEEK, RFC822, RFC822.TEXT).
         marks_seen: bool,
     },
-    Search(Place),
+    Search {
+        place: Place,
+        /// The flags that the search asks about, as far as they can be a user's own.
+        asked: OwnFlags,
+    },
     Store {
         place: Place,
         mode: StoreMode,
@@ -100,6 +104,8 @@ pub enum Action {
         known: Flags,
         /// UNCHANGEDSINCE was given (RFC 7162 §3.1.3).
         conditional: bool,
+        /// .SILENT was given: who asks does not want to be told what is permitted.
+        silent: bool,
     },
     Append {
         place: Place,
@@ -150,7 +156,9 @@ impl Action {
     pub fn gerund(&self) -> &'static str {
         match self {
             Self::Open(_) => "opening this folder",
-            Self::Status(_) | Self::Poll(_) | Self::Fetch { .. } | Self::Search(_) => "reading this folder",
+            Self::Status(_) | Self::Poll(_) | Self::Fetch { .. } | Self::Search { .. } => {
+                "reading this folder"
+            }
             Self::Store { .. } => "changing these flags",
             Self::Append { .. } => "storing messages in this folder",
             Self::Copy { .. } => "copying messages into this folder",

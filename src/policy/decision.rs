@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::effective::Standing;
+use super::moving::discards;
 use super::plan::Plan;
 use super::{Action, Answering, Effective, Fact, Facts, Means, Next, Place, Rights, SendRight, Site, Step};
 use crate::types::{MailboxId, Timestamp};
@@ -182,7 +183,7 @@ const TAKES: Rights = Rights::DELETED.and(Rights::EXPUNGE);
 
 /// Whether messages may leave `from` for `to` at this moment.
 pub(super) fn may_leave(effective: &Effective, from: &Place, to: &Place) -> bool {
-    rights_in(effective, from).has(TAKES) || files(effective, from, to)
+    rights_in(effective, from).has(TAKES) || files(effective, from, to) || discards(effective, (from, to))
 }
 
 /// Whether moving from one to the other is filing (`m`): nothing is lost among folders whose
@@ -201,9 +202,10 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
     let on = |place: &Place, needed| lacks(effective.rights_on(place), needed);
     let at = |site: &Site| lacks(effective.rights_at(site), Rights::CREATE);
     match action {
-        Action::Open(place) | Action::Poll(place) | Action::Search(place) | Action::Fetch { place, .. } => {
-            on(place, Rights::READ)
-        }
+        Action::Open(place)
+        | Action::Poll(place)
+        | Action::Search { place, .. }
+        | Action::Fetch { place, .. } => on(place, Rights::READ),
         Action::Status(place) => on(place, Rights::READ),
         Action::Store { place, .. } | Action::Expunge { place, .. } | Action::Close { place, .. } => {
             on(place, Rights::READ)
@@ -211,7 +213,8 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
         Action::Append { place, .. } => on(place, Rights::INSERT),
         Action::Copy { from, to, .. } => on(from, Rights::READ).or_else(|| on(to, Rights::INSERT)),
         Action::Move { from, to, means } => {
-            let takes = if files(effective, from, to) { Rights::READ } else { Rights::READ | TAKES };
+            let kept = files(effective, from, to) || discards(effective, (from, to));
+            let takes = if kept { Rights::READ } else { Rights::READ | TAKES };
             on(from, takes)
                 .or_else(|| on(to, Rights::INSERT))
                 .or(from.read_only.then_some(Reason::ReadOnly))

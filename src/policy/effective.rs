@@ -3,7 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{DraftScope, FolderClass, Narrowing, Place, ReadState, Rights, Role, RoleName, SendRight, Site};
+use super::overlay::discards_in;
+use super::{
+    Delete, DraftScope, FolderClass, Narrowing, Place, ReadChoice, ReadState, Rights, Role, RoleName,
+    SendRight, Site,
+};
 use crate::types::{Address, FolderName, GrantId, LoginName, MailboxId, Separator, Timestamp, UserId};
 
 /// Effective rights, as the store's snapshot computes them at one moment.
@@ -39,7 +43,8 @@ impl<'a> Held<'a> {
 /// What the mailbox itself adds to the rights in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ground {
-    pub read_state: ReadState,
+    pub read_state: ReadChoice,
+    pub delete: Delete,
     /// It has a Hidden folder: an Aggregate would show what is in it, and is hidden too.
     pub hides: bool,
     /// The host's, for narrowed grants.
@@ -57,6 +62,9 @@ pub(super) struct Standing {
     separator: Separator,
     send: SendRight,
     read_state: ReadState,
+    delete: Delete,
+    /// Somewhere, what the user expunges goes to Trash.
+    trashes: bool,
     reply_only: bool,
 }
 
@@ -82,7 +90,9 @@ impl Effective {
             narrowed: Vec::new(),
             separator: ground.separator,
             send: SendRight::None,
-            read_state: ground.read_state,
+            read_state: ReadState::Shared,
+            delete: ground.delete,
+            trashes: false,
             reply_only: false,
         };
         for Held { id, role, narrowing } in grants {
@@ -92,6 +102,7 @@ impl Effective {
             }
             standing.add(&role, narrowing, ground.hides);
         }
+        standing.apply(ground);
         (!ids.is_empty()).then(|| Self {
             user: user.0,
             login: user.1,
@@ -122,6 +133,8 @@ impl Effective {
                 separator: None,
                 send: role.send,
                 read_state: ReadState::Shared,
+                delete: Delete::Refuse,
+                trashes: false,
                 reply_only: false,
             }),
             roles: vec![role.name],
@@ -131,7 +144,9 @@ impl Effective {
     /// The rights on a folder. Opening it read-only takes none of them away here.
     pub fn rights_on(&self, place: &Place) -> Rights {
         let powers = self.standing.powers_on(place);
-        powers.fold(Rights::NONE, |held, powers| held | powers.rights[place.class as usize])
+        let held = powers.fold(Rights::NONE, |held, powers| held | powers.rights[place.class as usize]);
+        let trashes = self.standing.trashes && place.class == FolderClass::Trash;
+        if trashes && held.has(Rights::WRITE) { held | Rights::INSERT } else { held }
     }
 
     /// The rights on a folder that is to be made: those on the level above, where the
@@ -164,6 +179,11 @@ impl Effective {
     /// Whose `\Seen` the mailbox's folders show.
     pub fn read_state(&self) -> ReadState {
         self.standing.read_state
+    }
+
+    /// What becomes of messages that the user may not remove.
+    pub(super) fn delete(&self) -> Delete {
+        self.standing.delete
     }
 
     pub(super) fn standing(&self) -> &Arc<Standing> {
@@ -204,6 +224,20 @@ impl Effective {
 }
 
 impl Standing {
+    /// What the mailbox's options make of the rights.
+    fn apply(&mut self, ground: Ground) {
+        let all = || std::iter::once(&self.whole).chain(self.narrowed.iter().map(|(_, powers)| powers));
+        let marks_seen = all().any(|powers| powers.rights.iter().any(|held| held.has(Rights::SEEN)));
+        let discards = |class| all().any(|powers| discards_in(class, powers.rights[class as usize]));
+        self.trashes = ground.delete == Delete::Trash && FolderClass::ALL.into_iter().any(discards);
+        self.read_state = match ground.read_state {
+            ReadChoice::Personal => ReadState::Personal,
+            // One grant with `s` is enough: shared beats personal.
+            ReadChoice::ByRole if !marks_seen => ReadState::Personal,
+            ReadChoice::ByRole | ReadChoice::Shared => ReadState::Shared,
+        };
+    }
+
     fn add(&mut self, role: &Role, narrowing: &Narrowing, hides: bool) {
         self.send = self.send.max(role.send);
         if narrowing.is_none() {

@@ -10,11 +10,11 @@
 //! |---|---|---|
 //! | open, status, search, poll | `r` | deny |
 //! | fetch | `r`; implicit `\Seen` only with `s` | deny; else peek |
-//! | store | per flag: `s`, `t`, `w` | the permitted subset, then the true flags |
+//! | store | per flag: `s`, `t`, `w`; none for flags of one's own | the permitted subset, then the true flags |
 //! | append | `i`; flags as store | deny; flags dropped |
 //! | copy | `r` there, `i` here | deny |
-//! | move | `r`, `t`, `e` there, `i` here; `r`, `m` there, `i`, `m` here among Inbox, Ordinary and Archive | deny |
-//! | expunge, close | `e` | nothing is removed |
+//! | move | `r`, `t`, `e` there (to Trash: or `delete = "trash"`), `i` here; `r`, `m` there, `i`, `m` here among Inbox, Ordinary and Archive | deny |
+//! | expunge, close | `e`; or `delete = "trash"`: to Trash instead | nothing is removed |
 //! | create | `k` on the parent | deny |
 //! | delete | `x`, `t`, `e` | deny |
 //! | rename | `x` on the folder and all below, `k` on the new parent | deny |
@@ -30,6 +30,7 @@ mod effective;
 mod grant;
 mod moving;
 mod narrowing;
+mod overlay;
 mod plan;
 mod rights;
 mod role;
@@ -41,6 +42,7 @@ pub use decision::{Decision, Denial, Doubt, Permit, Reason, decide};
 pub use effective::{Effective, Ground, Held};
 pub use grant::{Grant, Holder};
 pub use narrowing::{FolderPattern, Narrowing, NoPattern};
+pub use overlay::{Assumed, OwnFlags};
 pub use plan::{Copied, Fact, Facts, Next, Step, StepKind, Target};
 pub use rights::Rights;
-pub use role::{DraftScope, ReadState, Role, RoleName, SendRight};
+pub use role::{Delete, DraftScope, ReadChoice, ReadState, Role, RoleName, SendRight};

@@ -39,7 +39,7 @@ impl MoveByCopy {
                 }
                 None => return Next::Refuse(denial(facts.effective, Reason::Unconfirmed)),
             },
-            Fact::Done | Fact::Deleted(_) | Fact::Flagged(_) => {}
+            Fact::Done | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Flagged(_) => {}
         }
         let kind = match self.then.pop_front() {
             Some(kind @ StepKind::Strip { .. }) => return run(kind),
@@ -77,7 +77,10 @@ pub(super) fn move_these(facts: &Facts<'_>, (from, to): (&Place, &Place), number
         return Next::Refuse(denial(facts.effective, Reason::NotOwn));
     }
     match may_leave(facts, (from, to), &uids) {
-        Ok(()) => run(StepKind::Move { uids, exact }),
+        Ok(()) => {
+            let discards = discards(facts.effective, (from, to));
+            run(StepKind::Move { uids, exact: exact || discards, discards })
+        }
         Err(denial) => Next::Refuse(denial),
     }
 }
@@ -92,6 +95,11 @@ fn may_leave(facts: &Facts<'_>, (from, to): (&Place, &Place), uids: &UidSet) -> 
         return Err(denial(effective, Reason::Withdrawn));
     }
     Ok(())
+}
+
+/// Whether it is the mailbox's `delete = "trash"` that allows the move.
+pub(super) fn discards(effective: &Effective, (from, to): (&Place, &Place)) -> bool {
+    to.class == super::FolderClass::Trash && effective.may_discard(from)
 }
 
 fn denial(effective: &Effective, reason: Reason) -> Denial {

@@ -9,8 +9,10 @@ use std::collections::VecDeque;
 
 use super::decision::rights_in;
 use super::moving::{MoveByCopy, move_these, strip_copies};
+use super::overlay::{self, Marking};
 use super::{
-    Action, Answering, Denial, Effective, Means, Place, ReadState, Reason, Rights, SendRight, StoreMode,
+    Action, Answering, Assumed, Denial, Effective, Means, OwnFlags, Place, ReadState, Reason, Rights,
+    SendRight, StoreMode,
 };
 use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet, UidValidity};
 
@@ -32,14 +34,18 @@ impl Step {
             | StepKind::RemoveAll(_)
             | StepKind::RemoveCopied(_)
             | StepKind::Move { .. }
+            | StepKind::Discard(_)
             | StepKind::DeleteFolder => true,
             StepKind::Carry
+            | StepKind::Ask(_)
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
             | StepKind::Uids
             | StepKind::Flags
             | StepKind::Store { .. }
+            | StepKind::Mark { .. }
             | StepKind::FindDeleted
+            | StepKind::FindMarked
             | StepKind::Append { .. }
             | StepKind::FindFlagged(_)
             | StepKind::Copy
@@ -68,16 +74,26 @@ pub enum StepKind {
     Carry,
     /// SELECT, or EXAMINE where nothing may be changed.
     Open { read_only: bool },
-    /// FETCH; `peek` turns every form that sets `\Seen` into its PEEK form.
-    Fetch { peek: bool },
+    /// SEARCH where the flags of the user's own are as assumed.
+    Ask(Assumed),
+    /// FETCH; `peek` turns every form that sets `\Seen` into its PEEK form, `marks` sets the
+    /// user's own `\Seen` instead, and FLAGS are asked for to tell it.
+    Fetch { peek: bool, marks: bool },
     /// `FETCH set (UID)` on the command's set.
     Uids,
     /// `FETCH set (FLAGS)` on the command's set: what is true now, for the client.
     Flags,
     /// STORE on `target`; silent unless it is the command itself.
     Store { target: Target, mode: StoreMode, flags: Flags, silent: bool },
+    /// Sets and clears the user's own flags on the command's set; nothing goes upstream.
+    Mark { set: OwnFlags, clear: OwnFlags },
     /// `UID SEARCH DELETED`, within the command's set if it has one (UID EXPUNGE).
     FindDeleted,
+    /// What the user has marked as deleted, within the command's set if it has one; nothing
+    /// goes upstream.
+    FindMarked,
+    /// `UID MOVE` of exactly these to the mailbox's own Trash.
+    Discard(UidSet),
     /// `UID EXPUNGE` of exactly these.
     Remove(UidSet),
     /// Plain EXPUNGE, where upstream has no UIDPLUS; these were found marked.
@@ -93,8 +109,9 @@ pub enum StepKind {
     /// The other half, for messages whose copies the host has confirmed: marks exactly these
     /// `\Deleted`, then `UID EXPUNGE` of them.
     RemoveCopied(UidSet),
-    /// MOVE; `uids` are the messages meant, `exact` whether only they may move.
-    Move { uids: UidSet, exact: bool },
+    /// MOVE; `uids` are the messages meant, `exact` whether only they may move, `discards`
+    /// whether it is the mailbox's `delete = "trash"` that allows it.
+    Move { uids: UidSet, exact: bool, discards: bool },
     /// Takes flags that the user may not set off the copies in the target folder.
     Strip { validity: UidValidity, uids: UidSet, flags: Flags },
     /// DELETE of a folder.
@@ -118,6 +135,9 @@ pub enum Fact {
     Numbers(Vec<(u32, u32)>),
     /// The UIDs that [`StepKind::FindDeleted`] found.
     Deleted(UidSet),
+    /// The UIDs that [`StepKind::FindMarked`] found: those to move to Trash, and those that
+    /// were copied there before.
+    Marked { discard: UidSet, copied: UidSet },
     /// Whether [`StepKind::FindFlagged`] found any.
     Flagged(bool),
     /// Which messages went where, if upstream told it.
@@ -163,7 +183,7 @@ pub(super) enum Plan {
     Steps(VecDeque<StepKind>),
     /// Own drafts: find the UIDs, then STORE all flags on the user's own messages and the
     /// rest of the flags on the others.
-    SplitStore { place: Place, mode: StoreMode, flags: Flags, known: Flags },
+    SplitStore { place: Place, mode: StoreMode, flags: Flags, known: Flags, mark: Option<StepKind> },
     /// COPY, then take off the copies what the user may not set there. Without UIDPLUS
     /// nobody knows the copies: messages that carry such flags are not copied.
     Copy { strip: Flags, uidplus: bool },
@@ -173,8 +193,12 @@ pub(super) enum Plan {
     MoveByCopy(MoveByCopy),
     /// Find what is marked, then remove what may be removed of it; then `after`.
     Expunge { place: Place, uidplus: bool, after: Option<StepKind> },
+    /// Find what the user has marked, then move it to Trash; then `after`.
+    Discard { place: Place, after: Option<StepKind> },
     /// Take these removing steps, asking again before each; then `after`.
     Removing { place: Place, steps: VecDeque<StepKind>, after: Option<StepKind> },
+    /// The same for steps that may be taken because they lead to Trash.
+    Discarding { place: Place, steps: VecDeque<StepKind>, after: Option<StepKind> },
 }
 
 /// Longest set in an upstream command line, in octets: servers refuse lines over 8 KiB
@@ -188,15 +212,20 @@ impl Plan {
             Action::Open(place) => one(StepKind::Open { read_only: !changes_anything(effective, place) }),
             Action::Status(_)
             | Action::Poll(_)
-            | Action::Search(_)
             | Action::Create(_)
             | Action::Rename { .. }
             | Action::Administer => one(StepKind::Carry),
-            Action::Fetch { place, marks_seen } => {
-                one(StepKind::Fetch { peek: *marks_seen && !sets_seen(effective, place) })
-            }
-            Action::Store { place, mode, flags, known, conditional } => {
-                store(effective, place, (*mode, flags, known), *conditional)
+            Action::Search { place, asked } => match effective.own_flags(place).and(*asked) {
+                own if own.any() => Self::Steps(Assumed::every(own).into_iter().map(StepKind::Ask).collect()),
+                _ => one(StepKind::Carry),
+            },
+            Action::Fetch { place, marks_seen } => one(StepKind::Fetch {
+                peek: *marks_seen && !sets_seen(effective, place),
+                marks: *marks_seen && effective.markable(place).seen,
+            }),
+            Action::Store { place, mode, flags, known, conditional, silent } => {
+                let marking = Marking::of(effective.markable(place), *mode, flags);
+                store(effective, place, (*mode, flags, known), (*conditional, *silent), marking)
             }
             Action::Append { place, flags } => {
                 one(StepKind::Append { flags: permitted(effective, place, flags) })
@@ -227,16 +256,18 @@ impl Plan {
     pub(super) fn next(&mut self, facts: &Facts<'_>) -> Next {
         match self {
             Self::Steps(steps) => steps.pop_front().map_or(Next::Done, run),
-            Self::SplitStore { place, mode, flags, known } => {
+            Self::SplitStore { place, mode, flags, known, mark } => {
                 let Fact::Numbers(numbers) = &facts.last else { return run(StepKind::Uids) };
-                let steps = split(facts, place, (*mode, flags, known), numbers);
+                let mut steps = split(facts, place, (*mode, flags, known), numbers);
+                steps.extend(mark.take());
+                steps.push_back(StepKind::Flags);
                 self.go_on(Self::Steps(steps), facts)
             }
             Self::Copy { strip, uidplus } => match &facts.last {
                 Fact::Start if !*uidplus && !strip.is_empty() => run(StepKind::FindFlagged(strip.clone())),
                 Fact::Flagged(true) => Next::Refuse(Denial::new(facts.effective, COPYING, Reason::FlagsStay)),
                 Fact::Start | Fact::Flagged(false) => run(StepKind::Copy),
-                Fact::Done | Fact::Numbers(_) | Fact::Deleted(_) | Fact::Copied(_) => {
+                Fact::Done | Fact::Numbers(_) | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
                     self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
@@ -244,7 +275,7 @@ impl Plan {
             Self::Move { from, to, strip } => match &facts.last {
                 Fact::Numbers(numbers) => move_these(facts, (from, to), numbers),
                 Fact::Start => run(StepKind::Uids),
-                Fact::Done | Fact::Deleted(_) | Fact::Flagged(_) | Fact::Copied(_) => {
+                Fact::Done | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Flagged(_) | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
                     self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
@@ -256,11 +287,22 @@ impl Plan {
                 let (place, after) = (place.clone(), after.take());
                 self.go_on(Self::Removing { place, steps, after }, facts)
             }
+            Self::Discard { place, after } => {
+                let Fact::Marked { discard, copied } = &facts.last else { return run(StepKind::FindMarked) };
+                let steps = overlay::discards(&lines(discard), &lines(copied));
+                let (place, after) = (place.clone(), after.take());
+                self.go_on(Self::Discarding { place, steps, after }, facts)
+            }
             Self::Removing { place, steps, after } => match steps.pop_front() {
                 Some(step) => match still_own(facts, place, step) {
                     Some(step) => still_allowed(facts, place, Rights::EXPUNGE, step),
                     None => self.next(facts),
                 },
+                None => after.take().map_or(Next::Done, run),
+            },
+            Self::Discarding { place, steps, after } => match steps.pop_front() {
+                Some(step) if facts.effective.may_discard(place) => run(step),
+                Some(step) => still_allowed(facts, place, Rights::EXPUNGE, step),
                 None => after.take().map_or(Next::Done, run),
             },
         }
@@ -275,7 +317,9 @@ impl Plan {
             | Self::Move { .. }
             | Self::MoveByCopy(_)
             | Self::Expunge { .. }
-            | Self::Removing { .. } => false,
+            | Self::Removing { .. }
+            | Self::Discard { .. }
+            | Self::Discarding { .. } => false,
         };
         changes.then_some(Step { kind: StepKind::Uids })
     }
@@ -292,7 +336,7 @@ pub(super) fn run(kind: StepKind) -> Next {
 
 /// FETCH changes them by setting `\Seen`.
 fn changes_flags(kind: &StepKind) -> bool {
-    matches!(kind, StepKind::Store { .. } | StepKind::Fetch { peek: false })
+    matches!(kind, StepKind::Store { .. } | StepKind::Fetch { peek: false, .. })
 }
 
 /// Whether anything in the place may be changed; if not, it is EXAMINEd upstream (invariant 9).
@@ -319,18 +363,21 @@ fn permitted(effective: &Effective, place: &Place, flags: &Flags) -> Flags {
 /// System flags that a copy must not carry into this class.
 fn not_permitted(effective: &Effective, to: &Place) -> Flags {
     let all: Flags = SystemFlag::ALL.into_iter().map(Flag::System).collect();
-    all.minus(&permitted(effective, to, &all))
+    let held = effective.rights_on(to);
+    all.filter(|flag| !held.allow_flag(flag.kind()))
 }
 
 /// STORE: as asked where every flag that it touches is permitted; otherwise the permitted
 /// part, and then the true flags (docs/rights.md, "Answers").
+///
+/// Flags of the user's own are never among what goes upstream.
 fn store(
     effective: &Effective,
     place: &Place,
-    asked: (StoreMode, &Flags, &Flags),
-    conditional: bool,
+    (mode, flags, known): (StoreMode, &Flags, &Flags),
+    (conditional, silent): (bool, bool),
+    marking: Marking,
 ) -> Plan {
-    let (mode, flags, known) = asked;
     let mut touched = flags.clone();
     if mode == StoreMode::Replace {
         SystemFlag::ALL.into_iter().for_each(|flag| touched.insert(Flag::System(flag)));
@@ -338,21 +385,26 @@ fn store(
     }
     let allowed = permitted(effective, place, &touched);
     let splits = effective.only_own(place) && allowed.has(SystemFlag::Deleted);
-    let all = allowed == touched;
-    if all && !splits {
+    let all = allowed == touched.filter(|flag| !marking.own.has(flag));
+    if all && !splits && marking.step.is_none() {
         let (target, flags) = (Target::Asked, flags.clone());
         return Plan::Steps(VecDeque::from([StepKind::Store { target, mode, flags, silent: false }]));
     }
     if splits && !conditional {
-        return Plan::SplitStore { place: place.clone(), mode, flags: flags.clone(), known: known.clone() };
+        let (flags, known) = (flags.clone(), known.clone());
+        return Plan::SplitStore { place: place.clone(), mode, flags, known, mark: marking.step };
     }
     // A conditional STORE must happen whole or not at all on each message (RFC 7162 §3.1.3):
     // what would take two commands is not done, and the answer shows what is true.
     let mut steps = reduced(&Target::Asked, mode, flags, &allowed);
-    if conditional && (splits || steps.len() > 1) {
+    steps.extend(marking.step);
+    let whole = !conditional || (!splits && steps.len() <= 1);
+    if !whole {
         steps.clear();
     }
-    steps.push_back(StepKind::Flags);
+    if !(all && whole && silent) {
+        steps.push_back(StepKind::Flags);
+    }
     Plan::Steps(steps)
 }
 
@@ -373,7 +425,7 @@ fn reduced(target: &Target, mode: StoreMode, flags: &Flags, allowed: &Flags) -> 
     full.map(|(mode, flags)| StepKind::Store { target: target.clone(), mode, flags, silent: true }).collect()
 }
 
-/// The STOREs for own drafts and for those of others, then the true flags.
+/// The STOREs for own drafts and for those of others.
 fn split(
     facts: &Facts<'_>,
     place: &Place,
@@ -398,13 +450,16 @@ fn split(
             steps.extend(reduced(&Target::Numbers(line), mode, flags, allowed));
         }
     }
-    steps.push_back(StepKind::Flags);
     steps
 }
 
 fn expunge(effective: &Effective, place: &Place, uidplus: bool, after: Option<StepKind>) -> Plan {
     if rights_in(effective, place).has(Rights::EXPUNGE) {
         return Plan::Expunge { place: place.clone(), uidplus, after };
+    }
+    // Without UIDPLUS nothing says where messages went, or removes these alone.
+    if effective.may_discard(place) && uidplus {
+        return Plan::Discard { place: place.clone(), after };
     }
     Plan::Steps(after.into_iter().collect())
 }

@@ -57,15 +57,35 @@ pub enum DraftScope {
     Team,
 }
 
-/// Whose `\Seen` a folder shows: a mailbox's option.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// Whose `\Seen` a folder shows to a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReadState {
-    /// The mailbox's one `\Seen`, for everybody.
-    #[default]
+    /// The mailbox's one `\Seen`.
     Shared,
     /// Each user's own; nothing of it goes upstream.
     Personal,
+}
+
+/// Whose `\Seen` a mailbox's folders show, as its admin chose.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadChoice {
+    /// [`ReadState::Personal`] for roles that may not change the mailbox's (no `s` anywhere).
+    #[default]
+    ByRole,
+    Shared,
+    Personal,
+}
+
+/// What becomes of a message that a role without `t` and `e` wants deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delete {
+    /// It stays where it is.
+    #[default]
+    Refuse,
+    /// It goes to the mailbox's own Trash.
+    Trash,
 }
 
 /// A role: data, so that further ones can be configured.

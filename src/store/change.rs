@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::marks::Marks;
 use super::record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Subscriptions, User,
 };
@@ -75,6 +76,7 @@ impl Store {
             draft.remove_where::<Grant>(|_, grant| grant.holder == Holder::User(id));
             draft.remove_where::<Subscriptions>(|(user, _), _| *user == id);
             draft.remove_where::<OwnDrafts>(|(user, _), _| *user == id);
+            draft.remove_where::<Marks>(|(user, _), _| *user == id);
             draft.remove_personal(id);
             draft.remove_where::<Sent>(|(user, _), _| *user == id);
             draft.remove::<User>(&id);
@@ -226,6 +228,7 @@ impl Store {
             draft.remove_where::<Sealed>(|(mailbox, _), _| *mailbox == id);
             draft.remove_where::<Subscriptions>(|(_, mailbox), _| *mailbox == id);
             draft.remove_where::<OwnDrafts>(|(_, mailbox), _| *mailbox == id);
+            draft.remove_where::<Marks>(|(_, (mailbox, _)), _| *mailbox == id);
             draft.remove_where::<Sent>(|(_, mailbox), _| *mailbox == id);
             draft.remove::<Mailbox>(&id);
             Ok(())
@@ -412,7 +415,7 @@ impl Store {
         .await
     }
 
-    async fn personal(
+    pub(super) async fn personal(
         &self,
         urgency: Urgency,
         user: UserId,

@@ -13,12 +13,14 @@
 //!
 //! At start whichever of the two files knows more is right and the other is rebuilt from
 //! it. If the writer fails, the store takes no more changes; decisions go on.
-//! Subscriptions and removed drafts are visible at once and written within a second.
+//! Subscriptions, removed drafts and a user's own marks are visible at once and written within
+//! a second.
 
 mod change;
 mod disk;
 mod error;
 mod export;
+mod marks;
 mod options;
 mod personal;
 mod record;
@@ -34,7 +36,8 @@ mod tests;
 
 pub use change::MAX_TEXT;
 pub use error::StoreError;
-pub use options::{Delete, Options, ReplyFrom, SentCopy};
+pub use marks::{Marking, Marks, MarksOf};
+pub use options::{Options, ReplyFrom, SentCopy};
 pub use personal::{OwnHost, OwnLogin, Personal};
 pub use record::{
     Group, Mailbox, NewGrant, NewMailbox, NewUser, OwnDrafts, PasswordHash, Pin, Submission, Subscriptions,

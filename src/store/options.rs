@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::ReadState;
+use crate::policy::{Delete, ReadChoice};
 use crate::types::NameTemplate;
 
 /// What a team has chosen for its mailbox. A record written before an option existed has
@@ -11,7 +11,7 @@ use crate::types::NameTemplate;
 #[serde(default)]
 pub struct Options {
     /// Whose `\Seen` is shown.
-    pub read_state: ReadState,
+    pub read_state: ReadChoice,
     /// What becomes of a message that a role without the right to delete wants deleted.
     pub delete: Delete,
     /// Whether messages may be copied out of the mailbox, into another one.
@@ -41,7 +41,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            read_state: ReadState::Shared,
+            read_state: ReadChoice::ByRole,
             delete: Delete::Refuse,
             copy_out: true,
             sent_copy: SentCopy::File,
@@ -56,16 +56,6 @@ impl Default for Options {
             messages_per_day: 0,
         }
     }
-}
-
-/// See [`Options::delete`].
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Delete {
-    /// It stays where it is.
-    Refuse,
-    /// It goes to the mailbox's own Trash.
-    Trash,
 }
 
 /// See [`Options::sent_copy`].

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use crate::policy::{FolderClass, Holder, Narrowing, Place, RoleName, SendRight};
+use crate::policy::{FolderClass, Ground, Holder, Narrowing, Place, RoleName, SendRight};
 use crate::types::{
     Account, Address, Endpoint, FolderName, GroupId, LoginName, MailboxId, Separator, ShortName, Timestamp,
     UidSet, UidValidity, UserId,
@@ -144,6 +144,12 @@ impl Mailbox {
     /// The address and its aliases.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         std::iter::once(&self.address).chain(&self.aliases)
+    }
+
+    /// What policy must know of the mailbox itself.
+    pub fn ground(&self) -> Ground {
+        let Options { read_state, delete, .. } = self.options;
+        Ground { read_state, delete, hides: self.hides(), separator: self.separator }
     }
 
     /// Whether a folder is pinned Hidden: then every unpinned name is hidden too.

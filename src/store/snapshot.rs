@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::StoreError;
+use super::marks::{Marks, MarksOf};
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::sent::Sent;
 use super::tables::Tables;
-use crate::policy::{Effective, FolderClass, Grant, Ground, Held, Holder, Place, Role, RoleName};
+use crate::policy::{Effective, FolderClass, Grant, Held, Holder, Place, Role, RoleName};
 use crate::types::{
     Address, FolderName, GrantId, GroupId, LoginName, MailboxId, ShortName, Timestamp, UidSet, UidValidity,
     UserId,
@@ -197,11 +198,7 @@ impl Snapshot {
                 let role = self.role(&grant.role)?.sending(grant.send);
                 Some(Held { id: grant.id, role, narrowing: &grant.narrowing })
             }),
-            Ground {
-                read_state: mailbox.options.read_state,
-                hides: mailbox.hides(),
-                separator: mailbox.separator,
-            },
+            mailbox.ground(),
             good_until,
         )
         .map(|effective| effective.answering_only(mailbox.options.reply_only))
@@ -232,6 +229,12 @@ impl Snapshot {
     /// What the user said about subscriptions in the mailbox; nothing at first.
     pub fn subscriptions(&self, user: UserId, mailbox: MailboxId) -> Arc<Subscriptions> {
         self.tables.subscriptions.get(&(user, mailbox)).cloned().unwrap_or_default()
+    }
+
+    /// What the user has marked in a folder for nobody else.
+    pub fn marks(&self, of: &MarksOf) -> Option<&Arc<Marks>> {
+        let marks = self.tables.marks.get(&(of.user, (of.mailbox, of.folder.clone())))?;
+        (marks.validity() == of.validity).then_some(marks)
     }
 
     /// What the user has sent as the mailbox of late.

@@ -7,12 +7,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::marks::Marks;
 use super::personal::Personal;
 use super::record::{Group, Mailbox, OwnDrafts, Subscriptions, User};
 use super::sealed::{Purpose, Sealed};
 use super::sent::Sent;
 use crate::policy::Grant;
-use crate::types::{GrantId, GroupId, MailboxId, UserId};
+use crate::types::{FolderName, GrantId, GroupId, MailboxId, UserId};
 
 /// One table. Cloning costs one count; the first change to a clone copies its map.
 pub(super) type Table<R> = Arc<BTreeMap<<R as Record>::Key, Arc<R>>>;
@@ -28,6 +29,7 @@ pub(super) struct Tables {
     pub credentials: Table<Sealed>,
     pub subscriptions: Table<Subscriptions>,
     pub drafts: Table<OwnDrafts>,
+    pub marks: Table<Marks>,
     pub sent: Table<Sent>,
     pub ids: Table<LastIds>,
 }
@@ -104,6 +106,7 @@ record!(Personal, "personal", UserId, personals);
 record!(Sealed, "credential", (MailboxId, Purpose), credentials);
 record!(Subscriptions, "subscriptions", (UserId, MailboxId), subscriptions);
 record!(OwnDrafts, "drafts", (UserId, MailboxId), drafts);
+record!(Marks, "marks", (UserId, (MailboxId, FolderName)), marks);
 record!(Sent, "sent", (UserId, MailboxId), sent);
 record!(LastIds, "ids", (), ids);
 
@@ -168,6 +171,7 @@ impl Tables {
             Sealed::KIND => self.load_as::<Sealed>(key, value),
             Subscriptions::KIND => self.load_as::<Subscriptions>(key, value),
             OwnDrafts::KIND => self.load_as::<OwnDrafts>(key, value),
+            Marks::KIND => self.load_as::<Marks>(key, value),
             Sent::KIND => self.load_as::<Sent>(key, value),
             LastIds::KIND => self.load_as::<LastIds>(key, value),
             _ => Err("unknown kind of record".into()),
@@ -200,6 +204,7 @@ impl Tables {
         dump::<Grant>(self, &mut rows);
         dump::<Subscriptions>(self, &mut rows);
         dump::<OwnDrafts>(self, &mut rows);
+        dump::<Marks>(self, &mut rows);
         dump::<Sent>(self, &mut rows);
         rows
     }

@@ -1,5 +1,6 @@
 //! The one thread that changes anything.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -193,7 +194,7 @@ impl Worker {
             // If it fails, dropping the batch tells its callers that the store is read-only.
             self.write(batch.rows)?;
         } else if !batch.rows.is_empty() {
-            self.waiting.extend(batch.rows);
+            self.wait(batch.rows);
             self.write_by.get_or_insert(Instant::now() + SOON);
         }
         let announced = !batch.tables.same_directory(&self.tables);
@@ -201,6 +202,14 @@ impl Worker {
         self.publish(batch.index, None, announced);
         batch.acknowledge.into_iter().for_each(|(_, acknowledge)| acknowledge(Ok(())));
         Ok(())
+    }
+
+    /// Keeps rows for later; of a record only the last: a client that marks a thousand
+    /// messages one by one costs one row.
+    fn wait(&mut self, rows: Vec<Row>) {
+        let newer: HashSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+        self.waiting.retain(|row| !newer.contains(row.key.as_str()));
+        self.waiting.extend(rows);
     }
 
     /// Swaps the snapshot, then tells those who watch.

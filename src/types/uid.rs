@@ -69,6 +69,25 @@ impl UidSet {
         *self = self.minus(&Self::range(number, number));
     }
 
+    /// The lowest number.
+    pub fn first(&self) -> Option<u32> {
+        self.0.first().map(|(a, _)| *a)
+    }
+
+    /// The highest number.
+    pub fn last(&self) -> Option<u32> {
+        self.0.last().map(|(_, b)| *b)
+    }
+
+    /// What either set holds.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let (few, many) = if self.0.len() < other.0.len() { (self, other) } else { (other, self) };
+        let mut all = many.clone();
+        few.0.iter().for_each(|(a, b)| all.insert_range(*a, *b));
+        all
+    }
+
     /// What both sets hold.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
@@ -223,6 +242,8 @@ mod tests {
             prop_assert_eq!(x.iter().collect::<BTreeSet<_>>(), a.clone());
             prop_assert_eq!(x.len(), a.len() as u64);
             prop_assert_eq!(x.intersect(&y), a.intersection(&b).copied().collect());
+            prop_assert_eq!(x.union(&y), a.union(&b).copied().collect());
+            prop_assert_eq!(x.last(), a.last().copied());
             prop_assert_eq!(x.minus(&y), a.difference(&b).copied().collect());
             prop_assert!((1..60).all(|n| x.contains(n) == a.contains(&n)));
         }

@@ -80,7 +80,7 @@ impl Stage {
                 Setting::With(capabilities) => upstream.with(capabilities),
                 Setting::Without(capabilities) => upstream.without(capabilities),
                 Setting::Separator(separator) => upstream.separator = *separator,
-                Setting::Pin(..) | Setting::AppendLimit(_) => {}
+                Setting::Pin(..) | Setting::Option(..) | Setting::AppendLimit(_) => {}
             }
         }
         let world = World::new(upstream.port(), upstream.separator, &transcript.settings).await;

@@ -32,6 +32,8 @@ pub(crate) enum Setting {
     With(String),
     /// `without CAPABILITY ..`: upstream has not.
     Without(String),
+    /// `option KEY VALUE`: an option of the mailbox's. Its `read_state` is `shared` otherwise.
+    Option(String, String),
     /// `append limit N`: the proxy's limit.
     AppendLimit(u64),
     /// `separator c`: upstream's hierarchy separator.
@@ -189,6 +191,10 @@ fn setting(line: &str) -> Option<Setting> {
         "pin" => {
             let (folder, class) = rest.rsplit_once(' ')?;
             Setting::Pin(folder.to_owned(), class.to_owned())
+        }
+        "option" => {
+            let (key, value) = rest.split_once(' ')?;
+            Setting::Option(key.to_owned(), value.to_owned())
         }
         "with" => Setting::With(rest.to_owned()),
         "without" => Setting::Without(rest.to_owned()),

@@ -9,11 +9,12 @@ use mandate::auth::{
 };
 use mandate::net::{DialSettings, Dialer, Drain, Draining, Gate, LimitSettings, Stream, Wire};
 use mandate::policy::{
-    DraftScope, FolderClass, FolderPattern, Holder, Narrowing, Role, RoleName, RoleSettings, SendRight,
+    DraftScope, FolderClass, FolderPattern, Holder, Narrowing, ReadChoice, Role, RoleName, RoleSettings,
+    SendRight,
 };
 use mandate::proxy::imap::{Services, Settings, serve};
 use mandate::proxy::{Peer, Targets};
-use mandate::store::{self, NewGrant, NewMailbox, NewUser, Options, Pin, Purpose, Sealer, Store};
+use mandate::store::{self, NewGrant, NewMailbox, NewUser, Pin, Purpose, Sealer, Store};
 use mandate::telemetry::{Counters, Journal, SessionId};
 use mandate::types::{
     Account, Address, Endpoint, FolderName, GrantId, LoginName, Secret, Security, ShortName, Trust, UserId,
@@ -207,10 +208,20 @@ fn mailbox(port: u16, separator: char, settings: &[Setting]) -> NewMailbox {
         max_connections: 10,
         pins: pins.collect(),
         separator: Some(separator),
-        options: Options::default(),
+        options: options(settings),
     }
 }
 
 fn class(name: &str) -> FolderClass {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap()
+}
+
+fn options(settings: &[Setting]) -> store::Options {
+    let mut options = store::Options { read_state: ReadChoice::Shared, ..store::Options::default() };
+    for setting in settings {
+        if let Setting::Option(key, value) = setting {
+            options.set(key, value).unwrap();
+        }
+    }
+    options
 }

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 
 use super::flag;
-use crate::policy::{Effective, Place, ReadState, Rights};
+use crate::policy::{Effective, Place, Rights};
 use crate::types::{Flag, FlagKind, SystemFlag};
 
-/// The rights that MYRIGHTS shows: with a read state of one's own, `s` is always among them.
+/// The rights that MYRIGHTS shows: with a read state of one's own, `s` is always among them,
+/// and `t` and `e` where what is expunged goes to Trash.
 pub fn shown_rights(effective: &Effective, place: &Place) -> Rights {
-    let rights = effective.rights_on(place);
-    let personal = effective.read_state() == ReadState::Personal && rights.has(Rights::READ);
-    if personal { rights | Rights::SEEN } else { rights }
+    let (rights, own) = (effective.rights_on(place), effective.own_flags(place));
+    let seen = if own.seen { Rights::SEEN } else { Rights::NONE };
+    let deleted = if own.deleted { Rights::DELETED | Rights::EXPUNGE } else { Rights::NONE };
+    rights | seen | deleted
 }
 
 /// The same for an open folder; EXAMINE leaves reading alone.
@@ -39,10 +41,14 @@ pub fn permanent_flags(effective: &Effective, place: &Place, upstream: &[&[u8]])
             Some(_) | None => {}
         }
     }
-    let own_seen = effective.read_state() == ReadState::Personal && rights.has(Rights::SEEN);
-    let seen = SystemFlag::Seen.as_str();
-    if own_seen && !flags.iter().any(|flag| flag == seen) {
-        flags.insert(0, seen.into());
+    let own = effective.own_flags(place);
+    for (own, right, flag) in [
+        (own.deleted, Rights::DELETED, SystemFlag::Deleted.as_str()),
+        (own.seen, Rights::SEEN, SystemFlag::Seen.as_str()),
+    ] {
+        if own && rights.has(right) && !flags.iter().any(|known| known == flag) {
+            flags.insert(0, flag.into());
+        }
     }
     format!("({})", flags.join(" "))
 }

@@ -16,7 +16,7 @@ pub use search::SearchWriter;
 use crate::imap::command::StatusItem;
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::{Code, Condition, Response, Status, StatusData, alert_text, status_item_name};
-use crate::policy::{Effective, Place, ReadState};
+use crate::policy::{Effective, Place};
 use crate::types::Flag;
 
 /// What the client may be told at this moment.
@@ -207,12 +207,13 @@ pub fn alert(out: &mut Vec<u8>, text: &[u8]) {
 /// An untagged OK's code in our words, with the text behind it.
 fn code(code: &Code<'_>, window: &Window<'_>) -> Option<(String, &'static str)> {
     let folder = window.folder.as_ref()?;
+    let own = folder.effective.own_flags(&folder.place);
     match code {
         Code::UidValidity(value) => Some((format!("UIDVALIDITY {}", value.0), "UIDs valid")),
         Code::UidNext(uid) => Some((format!("UIDNEXT {uid}"), "Predicted next UID")),
-        Code::Unseen(_) if folder.effective.read_state() == ReadState::Personal => None,
+        Code::Unseen(_) if own.seen => None,
         Code::Unseen(number) => Some((format!("UNSEEN {number}"), "First unseen")),
-        Code::HighestModSeq(_) | Code::NoModSeq if folder.effective.read_state() == ReadState::Personal => {
+        Code::HighestModSeq(_) | Code::NoModSeq if own.any() => {
             Some(("NOMODSEQ".to_owned(), "No mod-sequences"))
         }
         Code::HighestModSeq(value) => Some((format!("HIGHESTMODSEQ {value}"), "Highest")),

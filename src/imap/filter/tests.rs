@@ -2,10 +2,10 @@ use super::*;
 use crate::imap::command::Tag;
 use crate::imap::response::parse;
 use crate::imap::scan::{Event, Listing, Scanner};
-use crate::policy::{FolderClass, Ground, Held, Role};
+use crate::policy::{FolderClass, Ground, Held, ReadChoice, Role};
 use crate::types::{Address, GrantId, LoginName, MailboxId, UserId};
 
-fn effective(role: &Role, read_state: ReadState) -> Effective {
+fn effective(role: &Role, read_state: ReadChoice) -> Effective {
     let user = (UserId(1), LoginName::parse("alice@example.org").unwrap());
     let mailbox = (MailboxId(2), Address::parse("support@example.org").unwrap());
     let grants = std::iter::once(Held::whole(GrantId(3), role));
@@ -17,7 +17,7 @@ const ALL: &[&[u8]] = &[b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"
 #[test]
 fn permanent_flags_follow_the_rights() {
     use FolderClass::{Drafts, Inbox, Sent};
-    use ReadState::{Personal, Shared};
+    use ReadChoice::{Personal, Shared};
     let [reader, responder, manager] = Role::built_in();
     let full = r"(\Answered \Flagged \Deleted \Seen \Draft $a \*)";
     let no_deleted = r"(\Answered \Flagged \Seen \Draft $a \*)";
@@ -44,9 +44,9 @@ fn permanent_flags_follow_the_rights() {
 fn upstream_decides_what_lasts() {
     let [_, responder, _] = Role::built_in();
     let place = Place::of(FolderClass::Inbox);
-    let shared = effective(&responder, ReadState::Shared);
+    let shared = effective(&responder, ReadChoice::Shared);
     assert_eq!(permanent_flags(&shared, &place, &[b"\\Seen", b"\\Foo", b"\\Recent"]), "(\\Seen)");
-    let personal = effective(&responder, ReadState::Personal);
+    let personal = effective(&responder, ReadChoice::Personal);
     assert_eq!(permanent_flags(&personal, &place, &[b"\\Flagged"]), "(\\Seen \\Flagged)");
     assert_eq!(shown_rights(&personal, &Place::of(FolderClass::Trash)).rfc_letters(), "lrswp");
 }
@@ -65,7 +65,7 @@ fn told(line: &str, window: &Window<'_>) -> Result<String, String> {
 fn what_passes_and_what_does_not() {
     let [reader, responder, _] = Role::built_in();
     let (reader, responder) =
-        (effective(&reader, ReadState::Shared), effective(&responder, ReadState::Shared));
+        (effective(&reader, ReadChoice::Shared), effective(&responder, ReadChoice::Shared));
     let none = Window { folder: None, opening: false, no_expunge: false, status: None, copy_uid: false };
     let place = Place::of(FolderClass::Inbox);
     let open =

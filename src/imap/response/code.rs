@@ -50,6 +50,66 @@ pub struct Pairs<'a> {
     pub to: &'a [u8],
 }
 
+/// Which copy a message has: COPYUID's ranges, in pairs of one length.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Copies(Vec<Run>);
+
+/// As many copies from `to` on as there are messages from `from` on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Run {
+    from: u32,
+    to: u32,
+    last: u32,
+}
+
+impl Pairs<'_> {
+    /// `None` if the two sets differ in length.
+    pub fn copies(&self) -> Option<Copies> {
+        let (mut from, mut to) = (ranges(self.from)?.into_iter(), ranges(self.to)?.into_iter());
+        let (mut next, mut runs) = ((from.next(), to.next()), Vec::new());
+        while let (Some((a, b)), Some((c, d))) = next {
+            let last = (b - a).min(d - c);
+            runs.push(Run { from: a, to: c, last });
+            // What is left of the longer one is paired with what follows the shorter.
+            let rest = |start: u32, end: u32| (end - start > last).then(|| (start + last + 1, end));
+            next = (rest(a, b).or_else(|| from.next()), rest(c, d).or_else(|| to.next()));
+        }
+        (next == (None, None)).then_some(Copies(runs))
+    }
+}
+
+impl Copies {
+    /// The copies of these messages.
+    pub fn of(&self, messages: &UidSet) -> UidSet {
+        let mut copies = UidSet::new();
+        for run in &self.0 {
+            let these = UidSet::range(run.from, run.from + run.last).intersect(messages);
+            these
+                .ranges()
+                .for_each(|(a, b)| copies.insert_range(run.to + (a - run.from), run.to + (b - run.from)));
+        }
+        copies
+    }
+
+    /// The messages that were copied.
+    pub fn sources(&self) -> UidSet {
+        let mut sources = UidSet::new();
+        self.0.iter().for_each(|run| sources.insert_range(run.from, run.from + run.last));
+        sources
+    }
+}
+
+/// Ranges in the order in which they are written.
+fn ranges(set: &[u8]) -> Option<Vec<(u32, u32)>> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number > 0);
+    let range = |text: &str| {
+        let (a, b) = text.split_once(':').unwrap_or((text, text));
+        let (a, b) = (number(a)?, number(b)?);
+        Some((a.min(b), a.max(b)))
+    };
+    std::str::from_utf8(set).ok()?.split(',').map(range).collect()
+}
+
 /// Splits `[code] text`; quoted strings in a code may hold `]`.
 pub(super) fn split(rest: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let Some(inner) = rest.strip_prefix(b"[") else { return (None, rest) };
@@ -184,6 +244,19 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), code, "{text}");
         }
+    }
+
+    #[test]
+    fn copies_are_paired_in_the_order_of_the_answer() {
+        let copies = |from: &str, to: &str| Pairs { from: from.as_bytes(), to: to.as_bytes() }.copies();
+        let set = |numbers: &[u32]| numbers.iter().copied().collect();
+        let paired = copies("7,1:3,9", "20:22,40,30").unwrap();
+        assert_eq!(paired.of(&set(&[7])), set(&[20]));
+        assert_eq!(paired.of(&set(&[1, 2, 3, 5])), set(&[21, 22, 40]));
+        assert_eq!(paired.of(&set(&[9])), set(&[30]));
+        assert_eq!(paired.sources(), set(&[1, 2, 3, 7, 9]));
+        assert_eq!(copies("1:2", "5"), None);
+        assert_eq!(copies("1", "5,*"), None);
     }
 
     #[test]

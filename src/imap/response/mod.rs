@@ -9,7 +9,7 @@ mod data;
 mod quota;
 mod words;
 
-pub use code::{Code, Pairs};
+pub use code::{Code, Copies, Pairs};
 pub use data::{Listed, StatusData, status_item_name};
 pub use quota::{Quota, QuotaData, Resource};
 pub use words::{Unparseable, Words};

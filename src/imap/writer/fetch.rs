@@ -38,11 +38,12 @@ pub fn peek_renames(fetch: &Fetch) -> Vec<Rename> {
     renames
 }
 
-pub(super) fn fetch(line: Encoder, peek: bool, command: &Command) -> Option<Outgoing> {
+pub(super) fn fetch(line: Encoder, (peek, marks): (bool, bool), command: &Command) -> Option<Outgoing> {
     let Command::Fetch { uid, fetch } = command else { return None };
     let mut line = verb(line, *uid, "FETCH").word(&fetch.set).word("(");
     let mut asked: Vec<FetchItem> = Vec::new();
-    for item in &fetch.items {
+    // A message that becomes read by this says so (RFC 3501 §6.4.5).
+    for item in fetch.items.iter().chain(marks.then_some(&FetchItem::Flags)) {
         let item = if peek { peeking(item) } else { item.clone() };
         if asked.contains(&item) {
             continue;

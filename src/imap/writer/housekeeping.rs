@@ -50,10 +50,13 @@ pub enum Housekeeping<'a> {
         folder: &'a [u8],
         condstore: bool,
     },
-    /// The UIDs of the selected folder, in order, from the message with this number on.
+    /// All UIDs of the selected folder.
     Uids {
-        from: std::num::NonZeroU32,
         esearch: bool,
+    },
+    /// The UIDs of the messages with this number and higher ones, of which there is one.
+    NewUids {
+        from: std::num::NonZeroU32,
     },
     /// Number and UID of every message. By number, so that none can go meanwhile.
     Numbers,
@@ -110,11 +113,9 @@ pub fn housekeeping(what: &Housekeeping<'_>, tag: &str) -> Option<Outgoing> {
             let line = line.word("EXAMINE").string(folder);
             if condstore { line.word("(CONDSTORE)").end() } else { line.end() }
         }
-        Housekeeping::Uids { from, esearch } => {
-            let line = line.word("UID SEARCH");
-            let line = if esearch { line.word("RETURN (ALL)") } else { line };
-            if from.get() == 1 { line.word("ALL").end() } else { line.word(format_args!("{from}:*")).end() }
-        }
+        Housekeeping::Uids { esearch: true } => line.word("UID SEARCH RETURN (ALL) ALL").end(),
+        Housekeeping::Uids { esearch: false } => line.word("UID SEARCH ALL").end(),
+        Housekeeping::NewUids { from } => line.word("FETCH").word(format_args!("{from}:* (UID)")).end(),
         Housekeeping::Numbers => line.word("FETCH 1:* (UID)").end(),
         Housekeeping::Flags { numbers, modseq } => {
             let items = if modseq { "(FLAGS MODSEQ)" } else { "(FLAGS)" };

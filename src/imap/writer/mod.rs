@@ -12,7 +12,8 @@ mod search;
 use crate::policy::{Step, StepKind, StoreMode, Target};
 use crate::types::{Flag, Flags, FolderName, NumberSet, SystemFlag, UidSet};
 
-use super::command::{Append, Command, Open, Search, StatusItem, Store};
+use super::command::{Append, Command, Open, Search, SearchReturn, StatusItem, Store};
+use super::overlay;
 use encoder::Encoder;
 
 pub use encoder::{Examined, FollowUp, Outgoing};
@@ -36,6 +37,10 @@ pub struct Context<'a> {
     pub unselect: bool,
     /// Upstream has CONDSTORE (RFC 7162); otherwise SELECT's parameter is left out.
     pub condstore: bool,
+    /// The mailbox's Trash in upstream's octets, where upstream has MOVE (RFC 6851).
+    pub trash: Option<&'a [u8]>,
+    /// Upstream has ESEARCH (RFC 4731): a hundred thousand numbers in a short line.
+    pub esearch: bool,
     /// CONDSTORE is on for this session: flags that we ask for come with MODSEQ.
     pub modseq: bool,
 }
@@ -56,7 +61,13 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
     match kind {
         StepKind::Carry => carry(line, command, context),
         StepKind::Open { read_only } => open(line, *read_only, command, context),
-        StepKind::Fetch { peek } => fetch::fetch(line, *peek, command),
+        StepKind::Ask(assumed) => {
+            let Command::Search { uid, search } = command else { return None };
+            let ret = context.esearch.then_some(SearchReturn { all: true, ..SearchReturn::default() });
+            let search = Search { ret, ..overlay::assuming(search, *assumed)? };
+            self::search(verb(line, *uid, "SEARCH"), &search)
+        }
+        StepKind::Fetch { peek, marks } => fetch::fetch(line, (*peek, *marks), command),
         StepKind::Uids => {
             let (uid, set) = numbered(command)?;
             verb(line, uid, "FETCH").word(set).word("(UID)").end()
@@ -69,6 +80,12 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         StepKind::Store { target, mode, flags, silent } => {
             let Command::Store { uid, store } = command else { return None };
             self::store(verb(line, *uid, "STORE"), store, target, (*mode, flags, *silent))
+        }
+        // In our own store.
+        StepKind::Mark { .. } | StepKind::FindMarked => None,
+        StepKind::Discard(uids) => {
+            expunging(command)?;
+            line.word("UID MOVE").word(written(uids)?).string(context.trash?).end()
         }
         StepKind::FindDeleted => {
             expunging(command)?;
@@ -102,10 +119,10 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         }
         // After [`mark_copied`].
         StepKind::RemoveCopied(uids) => {
-            let Command::Move { .. } = command else { return None };
+            removing_copied(command)?;
             line.word("UID EXPUNGE").word(written(uids)?).end()
         }
-        StepKind::Move { uids, exact } => {
+        StepKind::Move { uids, exact, discards: _ } => {
             let Command::Move { uid, set, .. } = command else { return None };
             r#move(line, (*uid, set), (uids, *exact), context.folder?)
         }
@@ -132,7 +149,8 @@ pub fn mark_copied(step: &Step, command: &Command, tag: &str) -> Option<Outgoing
 }
 
 fn write_mark_copied(kind: &StepKind, command: &Command, tag: &str) -> Option<Outgoing> {
-    let (StepKind::RemoveCopied(uids), Command::Move { .. }) = (kind, command) else { return None };
+    let StepKind::RemoveCopied(uids) = kind else { return None };
+    removing_copied(command)?;
     Encoder::new(tag).word("UID STORE").word(written(uids)?).word("+FLAGS.SILENT (\\Deleted)").end()
 }
 
@@ -228,6 +246,11 @@ fn numbered(command: &Command) -> Option<(bool, &NumberSet)> {
 /// The commands that may remove what is marked.
 fn expunging(command: &Command) -> Option<()> {
     matches!(command, Command::Expunge | Command::UidExpunge(_) | Command::Close).then_some(())
+}
+
+/// The commands that may remove what has been copied: MOVE, or what goes to Trash.
+fn removing_copied(command: &Command) -> Option<()> {
+    matches!(command, Command::Move { .. }).then_some(()).or_else(|| expunging(command))
 }
 
 fn verb(line: Encoder, uid: bool, verb: &'static str) -> Encoder {

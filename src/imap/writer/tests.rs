@@ -8,7 +8,6 @@ use crate::imap::parse;
 use crate::policy::{StepKind, StoreMode, Target};
 use crate::types::{Flag, Flags, FolderName, Keyword, NumberSet, Secret, SystemFlag, UidSet, UidValidity};
 use proptest::prelude::*;
-use std::num::NonZeroU32;
 
 fn parsed(line: &str) -> Command {
     let line = format!("a {line}\r\n");
@@ -23,6 +22,8 @@ fn text(outgoing: &Outgoing) -> String {
 fn written(kind: &StepKind, line: &str) -> String {
     let new_folder = FolderName::parse("Größe", Some('/')).unwrap();
     let context = Context {
+        trash: Some(b"Bin"),
+        esearch: true,
         folder: Some(b"Archive/2026"),
         new_folder: Some(&new_folder),
         selected: Some(b"INBOX"),
@@ -129,19 +130,33 @@ fn steps_of_changing_commands() {
         (StepKind::RemoveAll(uids()), "SELECT x", "nothing"),
         (StepKind::Copy, "COPY 1 x", "P1 COPY 1 \"Archive/2026\""),
         (StepKind::Copy, "MOVE 1 x", "nothing"),
-        (StepKind::Move { uids: uids(), exact: false }, "MOVE 1:* x", "P1 MOVE 1:* \"Archive/2026\""),
-        (StepKind::Move { uids: uids(), exact: true }, "MOVE 1:* x", "P1 UID MOVE 5:6,9 \"Archive/2026\""),
         (
-            StepKind::Move { uids: uids(), exact: false },
+            StepKind::Move { uids: uids(), exact: false, discards: false },
+            "MOVE 1:* x",
+            "P1 MOVE 1:* \"Archive/2026\"",
+        ),
+        (
+            StepKind::Move { uids: uids(), exact: true, discards: false },
+            "MOVE 1:* x",
+            "P1 UID MOVE 5:6,9 \"Archive/2026\"",
+        ),
+        (
+            StepKind::Move { uids: uids(), exact: false, discards: false },
             "UID MOVE 1:* x",
             "P1 UID MOVE 5:6,9 \"Archive/2026\"",
         ),
-        (StepKind::Move { uids: UidSet::new(), exact: true }, "MOVE 1:* x", "nothing"),
+        (StepKind::Move { uids: UidSet::new(), exact: true, discards: false }, "MOVE 1:* x", "nothing"),
         (StepKind::CopyThese(uids()), "MOVE 1:* x", "P1 UID COPY 5:6,9 \"Archive/2026\""),
         (StepKind::CopyThese(uids()), "COPY 1:* x", "nothing"),
         (StepKind::RemoveCopied(uids()), "UID MOVE 1:* x", "P1 UID EXPUNGE 5:6,9"),
         (StepKind::RemoveCopied(UidSet::new()), "MOVE 1:* x", "nothing"),
-        (StepKind::RemoveCopied(uids()), "EXPUNGE", "nothing"),
+        (StepKind::RemoveCopied(uids()), "EXPUNGE", "P1 UID EXPUNGE 5:6,9"),
+        (StepKind::RemoveCopied(uids()), "COPY 1 x", "nothing"),
+        (StepKind::Discard(uids()), "EXPUNGE", "P1 UID MOVE 5:6,9 \"Bin\""),
+        (StepKind::Discard(uids()), "UID EXPUNGE 1:*", "P1 UID MOVE 5:6,9 \"Bin\""),
+        (StepKind::Discard(UidSet::new()), "EXPUNGE", "nothing"),
+        (StepKind::Discard(uids()), "MOVE 1 x", "nothing"),
+        (StepKind::FindMarked, "EXPUNGE", "nothing"),
         (StepKind::FindFlagged(SystemFlag::Deleted.into()), "COPY 1:* x", "P1 SEARCH 1:* DELETED"),
         (
             StepKind::FindFlagged(
@@ -186,7 +201,7 @@ fn stripping_opens_the_folder_of_the_copies() {
 #[test]
 fn a_long_move_by_uid_goes_as_asked() {
     let many: UidSet = (1..3_000).map(|n| n * 2).collect();
-    let kind = |exact| StepKind::Move { uids: many.clone(), exact };
+    let kind = |exact| StepKind::Move { uids: many.clone(), exact, discards: false };
     assert_eq!(written(&kind(false), "UID MOVE 1:* x"), "P1 UID MOVE 1:* \\\"Archive/2026\\\"\\r\\n");
     assert!(written(&kind(true), "UID MOVE 1:* x").contains("2,4,6"));
 }
@@ -221,14 +236,17 @@ fn fetch_leaves_seen_alone() {
         "FETCH 1 (UID RFC822 RFC822.TEXT BODY[1.2]<0.9> BODY.PEEK[TEXT] BODY[HEADER.FIELDS (Date \"X:\")])";
     let line = line.replace("\"X:\"", "\"X{\"");
     assert_eq!(
-        written(&StepKind::Fetch { peek: true }, &line).replace("\\\"", "\""),
+        written(&StepKind::Fetch { peek: true, marks: false }, &line).replace("\\\"", "\""),
         "P1 FETCH 1 (UID BODY.PEEK[] BODY.PEEK[TEXT] BODY.PEEK[1.2]<0.9> BODY.PEEK[HEADER.FIELDS (Date \"X{\")])\\r\\n",
     );
     assert_eq!(
-        written(&StepKind::Fetch { peek: false }, "UID FETCH 5 (RFC822 BODY[TEXT]) (CHANGEDSINCE 8)"),
+        written(
+            &StepKind::Fetch { peek: false, marks: false },
+            "UID FETCH 5 (RFC822 BODY[TEXT]) (CHANGEDSINCE 8)"
+        ),
         "P1 UID FETCH 5 (RFC822 BODY[TEXT]) (CHANGEDSINCE 8)\\r\\n",
     );
-    assert_eq!(written(&StepKind::Fetch { peek: true }, "SEARCH ALL"), "nothing");
+    assert_eq!(written(&StepKind::Fetch { peek: true, marks: false }, "SEARCH ALL"), "nothing");
 }
 
 #[test]
@@ -295,8 +313,8 @@ fn housekeeping_lines() {
         (Housekeeping::Inventory { special_use: true }, "P1 LIST \"\" \"*\" RETURN (SPECIAL-USE)\\r\\n"),
         (Housekeeping::Status { folder: b"a b", items: &items }, "P1 STATUS \"a b\" (HIGHESTMODSEQ)\\r\\n"),
         (Housekeeping::Examine { folder: b"a", condstore: true }, "P1 EXAMINE \"a\" (CONDSTORE)\\r\\n"),
-        (Housekeeping::Uids { from: NonZeroU32::MIN, esearch: true }, "P1 UID SEARCH RETURN (ALL) ALL\\r\\n"),
-        (Housekeeping::Uids { from: NonZeroU32::MIN, esearch: false }, "P1 UID SEARCH ALL\\r\\n"),
+        (Housekeeping::Uids { esearch: true }, "P1 UID SEARCH RETURN (ALL) ALL\\r\\n"),
+        (Housekeeping::Uids { esearch: false }, "P1 UID SEARCH ALL\\r\\n"),
         (Housekeeping::Numbers, "P1 FETCH 1:* (UID)\\r\\n"),
         (Housekeeping::Flags { numbers: &UidSet::range(2, 3), modseq: false }, "P1 FETCH 2:3 (FLAGS)\\r\\n"),
         (Housekeeping::AllFlags { since: None }, "P1 UID FETCH 1:* (FLAGS)\\r\\n"),
@@ -478,12 +496,12 @@ proptest! {
     #[test]
     fn a_fetch_means_the_same_to_both(uid: bool, set in sets(), items in items(), since in prop::option::of(1u64..9)) {
         let command = Command::Fetch { uid, fetch: Fetch { set, items, changed_since: since } };
-        let outgoing = write(&StepKind::Fetch { peek: false }, &command, &Context::default(), "P1").unwrap();
+        let outgoing = write(&StepKind::Fetch { peek: false, marks: false }, &command, &Context::default(), "P1").unwrap();
         prop_assert!(is_one_command(&outgoing));
         let octets = joined(&outgoing);
         prop_assert_eq!(reread(&octets), format!("{command:?}"));
         prop_assert_eq!(reread(&codec(&octets)), format!("{command:?}"));
-        let peeked = write(&StepKind::Fetch { peek: true }, &command, &Context::default(), "P1").unwrap();
+        let peeked = write(&StepKind::Fetch { peek: true, marks: false }, &command, &Context::default(), "P1").unwrap();
         let Ok(Command::Fetch { fetch, .. }) = parse::command(&joined(&peeked), None).map(|t| t.command) else {
             panic!("FETCH")
         };
@@ -554,7 +572,7 @@ proptest! {
         let written = [
             write(&StepKind::Carry, &Command::Search { uid: false, search }, &context, "P1"),
             write(&StepKind::Carry, &Command::Search { uid: false, search: safe }, &context, "P1"),
-            write(&StepKind::Fetch { peek: true }, &Command::Fetch { uid: true, fetch }, &context, "P1"),
+            write(&StepKind::Fetch { peek: true, marks: false }, &Command::Fetch { uid: true, fetch }, &context, "P1"),
             write(&StepKind::DeleteFolder, &parsed("DELETE x"), &context, "P1"),
             write(&StepKind::Carry, &parsed("STATUS x (MESSAGES)"), &context, "P1"),
             write(&StepKind::Copy, &parsed("COPY 1 x"), &context, "P1"),

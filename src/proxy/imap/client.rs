@@ -280,6 +280,12 @@ impl Client {
         self.count_bad()
     }
 
+    /// A tagged BAD for a CONDSTORE command in a folder that said NOMODSEQ (RFC 7162 §3.1.2.2).
+    pub(super) fn no_mod_seq(&mut self, tag: &Tag) -> Result<(), Ended> {
+        self.bad(Some(tag), "This folder has no mod-sequences");
+        self.count_bad()
+    }
+
     fn bad(&mut self, tag: Option<&Tag>, why: &str) {
         match tag {
             Some(tag) => reply::tagged(self.wire.out(), tag, Outcome::Bad, "", why),

@@ -11,7 +11,7 @@ use super::reader::Reader;
 use super::session::Selected;
 use super::watch::{Waiting, Watch};
 use crate::imap::command::Tag;
-use crate::imap::response::{self, Code, Condition, Response};
+use crate::imap::response::{self, Code, Condition, Copies, Response};
 use crate::imap::scan::{Event, Listing, Numbers};
 use crate::imap::writer::Outgoing;
 use crate::net::Wire;
@@ -54,6 +54,12 @@ pub(super) struct Found {
     pub(super) uids: UidSet,
     /// APPENDUID, and COPYUID's target.
     pub(super) stored: Option<(UidValidity, UidSet)>,
+    /// Which copy each message has, where COPYUID says so.
+    pub(super) copies: Option<Copies>,
+    /// UIDs of which a FETCH has handed over text.
+    pub(super) read: UidSet,
+    /// Of the UIDs found, those that are in Trash already.
+    pub(super) copied_before: UidSet,
     /// All of COPYUID.
     pub(super) copied: Option<Copied>,
     /// UIDVALIDITY, at SELECT.
@@ -120,6 +126,23 @@ pub(super) struct Manner {
     pub(super) tells_uids: bool,
     pub(super) as_rfc822: bool,
     pub(super) as_rfc822_text: bool,
+}
+
+impl Manner {
+    /// For commands of our own: nobody sees their answers, but for changes in the folder.
+    pub(super) const fn of_ours() -> Self {
+        Self {
+            show: Show::Changes,
+            opening: false,
+            no_expunge: false,
+            condstore: false,
+            searches: None,
+            by_uid: false,
+            tells_uids: false,
+            as_rfc822: false,
+            as_rfc822_text: false,
+        }
+    }
 }
 
 /// Where reading stopped.
@@ -209,8 +232,7 @@ impl Exchange<'_> {
                     read.tell(found)
                 }
                 event => {
-                    let messages = self.selected.as_ref().map_or(0, |selected| selected.messages);
-                    let dropped = reader.event(&event, messages, self.client.wire.out())?;
+                    let dropped = reader.event(&event, self.selected.as_deref(), self.client.wire.out())?;
                     // A counter costs as much as the rest of an event, and most drop nothing.
                     if dropped > 0 {
                         self.counters.add(Counter::ResponsesDropped, dropped);

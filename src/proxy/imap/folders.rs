@@ -15,7 +15,7 @@ use crate::imap::filter;
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::{Code, Condition, Response, Status, StatusData};
 use crate::imap::writer;
-use crate::policy::{FolderClass, Permit, Step, StepKind};
+use crate::policy::{FolderClass, Permit, ReadState, Step, StepKind};
 use crate::store::{Mailbox, Pin};
 use crate::types::{FolderName, Separator};
 use crate::upstream::{Answered, EnabledSet, StatusValues};
@@ -64,13 +64,19 @@ impl Session {
         Ok(self.with_our_items(told, items))
     }
 
-    /// Adds what is ours to tell: APPENDLIMIT.
+    /// Adds what is ours to tell: APPENDLIMIT. With a read state of one's own, upstream's UNSEEN is
+    /// somebody else's, and left out; such folders have no mod-sequences (RFC 7162 §3.1.7).
     pub(super) fn with_our_items(
         &self,
         told: Option<StatusValues>,
         items: &[StatusItem],
     ) -> Option<StatusData> {
         let mut values = told?;
+        if self.watch.effective().read_state() == ReadState::Personal {
+            values.retain(|(item, _)| *item != StatusItem::Unseen);
+            let modseq = values.iter_mut().filter(|(item, _)| *item == StatusItem::HighestModSeq);
+            modseq.for_each(|(_, value)| *value = 0);
+        }
         if items.contains(&StatusItem::AppendLimit) {
             values.push((StatusItem::AppendLimit, self.append_limit()));
         }
@@ -134,6 +140,7 @@ impl Session {
             if let Err(error) = moved.await {
                 tracing::error!(%error, "the pinned classes of a renamed folder cannot be moved");
             }
+            self.move_marks(from, Some(to)).await;
             self.rename_selected(from, to);
         }
         if let Command::Create { folder: Ok(folder), .. } = command {
@@ -148,6 +155,7 @@ impl Session {
         }
         if let Command::Delete(Ok(folder)) = command {
             self.unpin(folder).await;
+            self.move_marks(folder, None).await;
         }
         let refresh = self.catalogue.refresh(Instant::now() + REFRESH);
         match Box::pin(self.watch.unless_lost(Waiting::Upstream, refresh)).await? {
@@ -155,6 +163,15 @@ impl Session {
             Err(error) => tracing::warn!(%error, "folders cannot be listed after a change"),
         }
         Ok(())
+    }
+
+    /// What users have marked follows a renamed folder, or goes with a deleted one.
+    async fn move_marks(&self, from: &FolderName, to: Option<&FolderName>) {
+        let (mailbox, separator) = (self.watch.effective().mailbox, self.folders.inventory.separator);
+        let moved = self.services.store.move_marks(mailbox, from.clone(), to.cloned(), separator);
+        if let Err(error) = moved.await {
+            tracing::error!(%error, "users' own flags do not follow a renamed or deleted folder");
+        }
     }
 
     /// A folder that is gone needs no class.

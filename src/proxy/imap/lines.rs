@@ -6,7 +6,7 @@ use super::session::Selected;
 use super::watch::Watch;
 use crate::imap::command::Tag;
 use crate::imap::filter::{self, Window};
-use crate::imap::response::{self, Code, Response, Status};
+use crate::imap::response::{self, Code, Copies, Response, Status};
 use crate::policy::Copied;
 use crate::types::{Flag, UidSet, UidValidity};
 
@@ -23,6 +23,7 @@ pub(super) struct Lines<'a> {
 pub(super) struct Read {
     stop: Option<Stop>,
     stored: Option<(UidValidity, UidSet)>,
+    copies: Option<Copies>,
     copied: Option<Copied>,
     validity: Option<UidValidity>,
     permanent: bool,
@@ -38,6 +39,7 @@ impl Read {
 
     pub(super) fn tell(self, found: &mut Found) -> Did {
         found.stored = self.stored.or(found.stored.take());
+        found.copies = self.copies.or(found.copies.take());
         found.copied = self.copied.or(found.copied.take());
         found.validity = self.validity.or(found.validity);
         found.permanent |= self.permanent;
@@ -87,6 +89,7 @@ impl Lines<'_> {
             }
             Some(Code::CopyUid { validity, from, to, pairs }) => {
                 read.note_copies(*validity, from, to);
+                read.copies = pairs.copies();
                 let text = |set: &[u8]| String::from_utf8_lossy(set).into_owned();
                 let copied = || format!("COPYUID {} {} {}", validity.0, text(pairs.from), text(pairs.to));
                 self.manner.tells_uids.then(copied)
@@ -129,7 +132,10 @@ impl Lines<'_> {
         let mut read = Read::default();
         if let Response::Status(status) = response {
             match &status.code {
-                Some(Code::CopyUid { validity, from, to, .. }) => read.note_copies(*validity, from, to),
+                Some(Code::CopyUid { validity, from, to, pairs }) => {
+                    read.note_copies(*validity, from, to);
+                    read.copies = pairs.copies();
+                }
                 Some(Code::UidValidity(validity)) => read.validity = Some(*validity),
                 Some(Code::PermanentFlags(_)) => read.permanent = true,
                 Some(_) | None => {}
@@ -178,7 +184,12 @@ impl Lines<'_> {
             Response::Exists(messages) if self.manner.opening || *messages >= selected.messages => {
                 selected.messages = *messages;
             }
-            Response::Expunge(number) if (1..=selected.messages).contains(number) => selected.messages -= 1,
+            Response::Expunge(number) if (1..=selected.messages).contains(number) => {
+                selected.messages -= 1;
+                if let Some(overlay) = selected.overlay.as_deref_mut() {
+                    overlay.expunge(*number);
+                }
+            }
             Response::Exists(_) | Response::Expunge(_) => {
                 tracing::warn!("upstream's message numbers make no sense");
                 return Err(Ended::UpstreamUnparseable);

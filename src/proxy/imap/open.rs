@@ -59,7 +59,12 @@ impl Session {
         let answer = self.exchange(tag, self.manner_of_opening(), (&outgoing, &ours), &mut found).await?;
         match found.validity {
             Some(validity) if answer.condition == Condition::Ok => {
-                self.opened(tag, command, validity, &found)
+                let told = self.selected.as_mut().map(|selected| {
+                    selected.validity = validity;
+                    selected.messages
+                });
+                Box::pin(self.begin_overlay(tag)).await?;
+                self.opened(tag, command, (validity, told), &found);
             }
             Some(_) | None => {
                 self.leave().await?;
@@ -71,14 +76,25 @@ impl Session {
         Ok(())
     }
 
-    fn opened(&mut self, tag: &Tag, command: &Command, validity: UidValidity, found: &Found) {
+    /// `told`: how many messages the answer to SELECT says there are.
+    fn opened(
+        &mut self,
+        tag: &Tag,
+        command: &Command,
+        (validity, told): (UidValidity, Option<u32>),
+        found: &Found,
+    ) {
         let Some(selected) = self.selected.as_mut() else { return };
-        selected.validity = validity;
         self.catalogue.learned(&selected.name, validity);
         selected.know_permanent(found);
         let place = selected.place(&self.watch);
         let effective = self.watch.effective().clone();
+        let now = selected.messages;
         self.client.wire.queue(&found.held);
+        if told != Some(now) {
+            reply::number(self.client.wire.out(), now, "EXISTS");
+        }
+        self.tell_unseen();
         if !found.permanent {
             self.announce_permanent();
         }
@@ -116,16 +132,6 @@ impl Session {
     }
 
     pub(super) fn manner_of_opening(&self) -> Manner {
-        Manner {
-            show: Show::Answer,
-            opening: true,
-            no_expunge: false,
-            condstore: self.condstore,
-            searches: None,
-            by_uid: false,
-            tells_uids: false,
-            as_rfc822: false,
-            as_rfc822_text: false,
-        }
+        Manner { show: Show::Answer, opening: true, condstore: self.condstore, ..Manner::of_ours() }
     }
 }

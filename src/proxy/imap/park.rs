@@ -10,15 +10,14 @@
 //! be told (EXPUNGE while a command by number is under way, RFC 3501 §7.4.1), the command is
 //! refused with `[EXPUNGEISSUED]` (RFC 5530) and nothing is done.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::ended::Ended;
 use super::exchange::{Found, Manner, Show, Stop};
+use super::kinds::{Need, need};
 use super::lines::Lines;
-use super::nature::{Need, need};
 use super::reader::Reader;
 use super::session::{Selected, Session};
 use super::watch::Waiting;
@@ -71,6 +70,15 @@ pub(super) enum News {
     Told,
     /// Too much has changed to be remembered: a connection must tell all flags.
     TooMuch,
+}
+
+impl Selected {
+    /// While parked, the flags of one's own are numbered as everything is.
+    fn number_overlay(&mut self) {
+        if let (Some(parked), Some(overlay)) = (&self.parked, &mut self.overlay) {
+            overlay.numbering.clone_from(&parked.numbering);
+        }
+    }
 }
 
 impl Session {
@@ -136,6 +144,7 @@ impl Session {
         }
         let Some(selected) = self.selected.as_mut() else { return Ok(false) };
         selected.parked = Some(Box::new(Parked { numbering, follower, version, generation }));
+        selected.number_overlay();
         self.release().await?;
         Ok(true)
     }
@@ -177,7 +186,7 @@ impl Session {
         for _ in 0..ATTEMPTS {
             let mut found = Found::default();
             let esearch = self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("ESEARCH"));
-            let what = Housekeeping::Uids { from: NonZeroU32::MIN, esearch };
+            let what = Housekeeping::Uids { esearch };
             let asked = self.ask_own(&what, manner, &mut found).await?;
             let messages = self.selected.as_ref().map_or(0, |selected| selected.messages);
             if asked && !found.moved && found.uids.len() == u64::from(messages) {
@@ -265,18 +274,21 @@ impl Session {
             let (used, event) = scanner.next(rest);
             let out = self.client.wire.out();
             match event {
-                Event::More => return Ok(()),
+                Event::More => break,
                 Event::Line(line) => {
                     let selected = self.selected.as_deref_mut();
                     Lines { selected, watch: &self.watch, manner, out }.read(line, tag)?;
                 }
                 event => {
-                    let messages = self.selected.as_ref().map_or(0, |selected| selected.messages);
-                    reader.event(&event, messages, out)?;
+                    reader.event(&event, self.selected.as_deref(), out)?;
                 }
             }
             rest = &rest[used..];
         }
+        if let Some(selected) = self.selected.as_mut() {
+            selected.number_overlay();
+        }
+        Ok(())
     }
 
     /// Gives a parked session a connection again, if the command needs one. `false` if the client

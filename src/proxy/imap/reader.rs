@@ -2,14 +2,19 @@
 
 use super::ended::Ended;
 use super::exchange::{Found, Manner, Show};
+use super::overlay::Overlay;
+use super::session::Selected;
 use crate::imap::command::Tag;
 use crate::imap::filter::{FetchView, FetchWriter, SearchWriter};
+use crate::imap::overlay::Patcher;
 use crate::imap::scan::{Event, Listing, Numbers};
+use crate::types::UidSet;
 
 /// Makes client data of FETCH and SEARCH answers, or facts for us.
 pub(super) struct Reader<'a> {
     manner: Manner,
     fetch: FetchWriter,
+    patcher: Patcher,
     search: SearchWriter<'a>,
     number: u32,
     uid: Option<u32>,
@@ -17,6 +22,8 @@ pub(super) struct Reader<'a> {
     /// A FETCH answer that is the client's only if it carries flags.
     aside: Vec<u8>,
     pub(super) pairs: Vec<(u32, u32)>,
+    /// UIDs of messages of which text was handed over, where the user has flags to oneself.
+    read: UidSet,
     numbers: Numbers,
     searched: bool,
 }
@@ -32,6 +39,8 @@ impl<'a> Reader<'a> {
         Self {
             manner,
             fetch,
+            patcher: Patcher::default(),
+            read: UidSet::new(),
             search: SearchWriter::new(
                 ours,
                 client,
@@ -57,9 +66,11 @@ impl<'a> Reader<'a> {
     pub(super) fn event(
         &mut self,
         event: &Event<'_>,
-        messages: u32,
+        selected: Option<&Selected>,
         out: &mut Vec<u8>,
     ) -> Result<u64, Ended> {
+        let messages = selected.map_or(0, |selected| selected.messages);
+        let overlay = selected.and_then(|selected| selected.overlay.as_deref());
         match event {
             Event::Fault(fault) => {
                 tracing::warn!(%fault, "upstream cannot be understood");
@@ -82,15 +93,20 @@ impl<'a> Reader<'a> {
             | Event::Value(_)
             | Event::Literal(_)
             | Event::Dropped
-            | Event::FetchEnd => Ok(self.fetched(event, out)),
+            | Event::FetchEnd => self.fetched(event, overlay, out),
             Event::More | Event::Line(_) => Ok(0),
         }
     }
 
-    fn fetched(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> u64 {
+    fn fetched(
+        &mut self,
+        event: &Event<'_>,
+        overlay: Option<&Overlay>,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, Ended> {
         match self.manner.show {
-            Show::Answer => return self.fetch.event(event, out).map_or(0, |_| 1),
-            Show::Nothing => return 0,
+            Show::Answer => return self.write(event, overlay, out),
+            Show::Nothing => return Ok(0),
             Show::Changes => {}
         }
         match event {
@@ -100,7 +116,7 @@ impl<'a> Reader<'a> {
             Event::FetchEnd => self.pairs.extend(self.uid.map(|uid| (self.number, uid))),
             Event::ModSeq(_) | Event::Literal(_) | Event::Dropped => {}
             // Nobody asked for these: they are not worth keeping.
-            Event::Item(_) | Event::Value(_) => return 1,
+            Event::Item(_) | Event::Value(_) => return Ok(1),
             Event::More
             | Event::Line(_)
             | Event::Search(_)
@@ -108,16 +124,41 @@ impl<'a> Reader<'a> {
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)
             | Event::SearchEnd
-            | Event::Fault(_) => return 0,
+            | Event::Fault(_) => return Ok(0),
         }
-        let dropped = self.fetch.event(event, &mut self.aside).map_or(0, |_| 1);
+        let mut aside = std::mem::take(&mut self.aside);
+        let dropped = self.write(event, overlay, &mut aside)?;
+        self.aside = aside;
         if *event == Event::FetchEnd {
             if self.has_flags {
                 out.extend_from_slice(&self.aside);
             }
             self.aside.clear();
         }
-        dropped
+        Ok(dropped)
+    }
+
+    /// An event of a FETCH answer for the client, with the flags that are the user's own.
+    fn write(
+        &mut self,
+        event: &Event<'_>,
+        overlay: Option<&Overlay>,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, Ended> {
+        let Some(overlay) = overlay else {
+            return Ok(self.fetch.event(event, out).map_or(0, |_| 1));
+        };
+        let Ok(dropped) = self.patcher.event(event, overlay.folder(), &mut self.fetch, out) else {
+            tracing::warn!("upstream gave a message another UID");
+            return Err(Ended::UpstreamUnparseable);
+        };
+        if *event == Event::FetchEnd
+            && self.patcher.has_text()
+            && let (_, Some(uid)) = self.patcher.message()
+        {
+            self.read.insert(uid);
+        }
+        Ok(u64::from(dropped.is_some()))
     }
 
     fn searched(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<u64, Ended> {
@@ -137,6 +178,7 @@ impl<'a> Reader<'a> {
     /// Hands over what was found so far.
     pub(super) fn tell(&mut self, found: &mut Found) -> Result<(), Ended> {
         found.numbers.append(&mut self.pairs);
+        found.read = found.read.union(&std::mem::take(&mut self.read));
         if std::mem::take(&mut self.searched) {
             let numbers = std::mem::take(&mut self.numbers);
             let uids = numbers.finish().map_err(|_| Ended::UpstreamUnparseable)?;

@@ -156,10 +156,13 @@ pub(super) fn act(
             | Command::Move { .. } => return None,
         },
         // Only what upstream marks as read by being asked for it.
-        StepKind::Fetch { peek: false } if marks_seen(command) => {
+        StepKind::Fetch { peek: false, .. } if marks_seen(command) => {
             ("s", asked(step, command, named), Some("+FLAGS \\Seen".to_owned()))
         }
         StepKind::Open { .. }
+        | StepKind::Ask(_)
+        | StepKind::Mark { .. }
+        | StepKind::FindMarked
         | StepKind::Fetch { .. }
         | StepKind::Uids
         | StepKind::Flags
@@ -180,8 +183,14 @@ pub(super) fn act(
         StepKind::Append { flags } => ("i", None, Some(flags.to_string())),
         StepKind::Copy => ("i", asked(step, command, named), None),
         StepKind::CopyThese(uids) => ("i", Some(uids.clone()), None),
-        StepKind::RemoveCopied(uids) => ("te", Some(uids.clone()), None),
-        StepKind::Move { uids, .. } => ("tei", Some(uids.clone()), None),
+        // Not a right of the role's: the mailbox's option gives it.
+        StepKind::Move { uids, discards: true, .. } | StepKind::Discard(uids) => {
+            ("trash", Some(uids.clone()), None)
+        }
+        StepKind::RemoveCopied(uids) => {
+            (if matches!(command, Command::Move { .. }) { "te" } else { "trash" }, Some(uids.clone()), None)
+        }
+        StepKind::Move { uids, discards: false, .. } => ("tei", Some(uids.clone()), None),
         StepKind::Strip { uids, flags, .. } => ("i", Some(uids.clone()), Some(format!("-FLAGS {flags}"))),
         StepKind::DeleteFolder => ("xte", None, None),
     };

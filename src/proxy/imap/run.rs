@@ -2,7 +2,7 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
-use super::nature::{changes_unnamed, listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
+use super::kinds::{changes_unnamed, listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::command::{Command, Tag};
@@ -78,6 +78,9 @@ impl Session {
             self.finish(tag, command, &Done { condition: Condition::Ok, code: None });
             return Ok(());
         }
+        if self.has_overlay() {
+            Box::pin(self.number_new_messages(tag)).await?;
+        }
         match self.steps(tag, command, permit).await? {
             Ok(done) => self.finish(tag, command, &done),
             Err(denial) => return self.deny(tag, command, &denial).await,
@@ -112,6 +115,7 @@ impl Session {
     ) -> Result<Result<Done, Denial>, Ended> {
         let mut last = Fact::Start;
         let mut done = Done { condition: Condition::Ok, code: None };
+        let mut searched = None;
         let mut named = match self.name_messages(tag, command, &permit).await? {
             Ok(named) => named,
             Err(refused) => return Ok(Ok(refused)),
@@ -124,7 +128,10 @@ impl Session {
             let step = match permit.next(&facts) {
                 Next::Run(step) => step,
                 Next::Refuse(denial) => return Ok(Err(denial)),
-                Next::Done => return Ok(Ok(done)),
+                Next::Done => {
+                    self.tell_found(tag, command, searched);
+                    return Ok(Ok(done));
+                }
             };
             let mut found = Found::default();
             let mut answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
@@ -140,6 +147,9 @@ impl Session {
                 if done.condition != Condition::Ok {
                     return Ok(Ok(done));
                 }
+            }
+            if let StepKind::Ask(_) = step.kind() {
+                searched = Some(found.uids.union(&searched.unwrap_or_default()));
             }
             last = self.fact(&step, command, found);
             if let Fact::Numbers(numbers) = &last {
@@ -168,6 +178,13 @@ impl Session {
         })
     }
 
+    /// The answer to a SEARCH that was asked in several questions.
+    fn tell_found(&mut self, tag: &Tag, command: &Command, found: Option<UidSet>) {
+        if let (Command::Search { uid, search }, Some(found)) = (command, found) {
+            reply::searched(self.client.wire.out(), tag, *uid, search.ret, &found);
+        }
+    }
+
     /// One step between its intent and its outcome in the journal (invariant 12).
     pub(super) async fn recorded_step(
         &mut self,
@@ -186,6 +203,11 @@ impl Session {
         };
         let taken = match step.kind() {
             StepKind::Strip { .. } => Box::pin(self.strip(command, step)).await,
+            StepKind::Mark { set, clear } => Box::pin(self.mark(command, *set, *clear)).await,
+            StepKind::FindMarked => Ok(self.find_marked(command, found)),
+            StepKind::Ask(assumed) => {
+                Box::pin(self.search_assuming(tag, (command, step), *assumed, found)).await
+            }
             StepKind::RemoveCopied(_) => Box::pin(self.remove_copied(tag, command, step, found)).await,
             _ => self.step(tag, command, step, found).await,
         };
@@ -195,14 +217,18 @@ impl Session {
             (None, Some(act)) => Box::pin(self.recorder.change(&effective, act, outcome, found)).await?,
             (None, None) => {}
         }
-        if outcome == crate::telemetry::Outcome::Done {
+        let carried_out = outcome == crate::telemetry::Outcome::Done;
+        if carried_out {
             Box::pin(self.keep_drafts(step, command, found)).await;
+        }
+        if carried_out || !found.read.is_empty() {
+            Box::pin(self.keep_marks(step, command, found, carried_out)).await;
         }
         taken
     }
 
     /// One step: written, sent, and its answer read.
-    async fn step(
+    pub(super) async fn step(
         &mut self,
         tag: &Tag,
         command: &Command,
@@ -243,6 +269,7 @@ impl Session {
         found: &mut Found,
     ) -> Result<Answer, Ended> {
         let manner = self.manner(step, command);
+        self.begin_reading(step, command);
         let changes = super::record::act(step, command, self.selected.as_deref(), &[]).is_some();
         // Nobody waits for the rest of a message that nobody reads.
         let changes = changes && !matches!(step.kind(), StepKind::Fetch { .. });
@@ -273,6 +300,8 @@ impl Session {
         let decided_in = self.watch.mailbox();
         let ours = self.lease.as_mut().filter(|lease| lease.mailbox() == decided_in)?.tag();
         let (folder, new_folder) = self.folders_of(command);
+        let trash =
+            self.trash().map(|(_, wire)| wire).filter(|_| matches!(step.kind(), StepKind::Discard(_)));
         let capabilities = self.lease.as_ref()?.capabilities();
         let context = Context {
             folder: folder.as_deref(),
@@ -280,7 +309,11 @@ impl Session {
             selected: self.selected.as_ref().map(|selected| selected.wire.as_slice()),
             unselect: capabilities.has("UNSELECT"),
             condstore: capabilities.has_condstore(),
-            modseq: self.condstore && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
+            trash: trash.as_deref().filter(|_| capabilities.has("MOVE")),
+            esearch: capabilities.has("ESEARCH"),
+            modseq: self.condstore
+                && !self.has_overlay()
+                && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
         };
         let outgoing = writer::step(step, command, &context, &ours)?;
         Some((outgoing, Tag::parse(ours.as_bytes())?))
@@ -326,14 +359,19 @@ impl Session {
         let show = match step.kind() {
             _ if matches!(command, Command::Close) => Show::Nothing,
             StepKind::Unselect => Show::Nothing,
-            StepKind::Uids | StepKind::FindDeleted | StepKind::FindFlagged(_) | StepKind::RemoveCopied(_) => {
-                Show::Changes
-            }
+            StepKind::Uids
+            | StepKind::FindDeleted
+            | StepKind::FindFlagged(_)
+            | StepKind::RemoveCopied(_)
+            | StepKind::Ask(_) => Show::Changes,
             StepKind::Carry
             | StepKind::Open { .. }
             | StepKind::Fetch { .. }
             | StepKind::Flags
             | StepKind::Store { .. }
+            | StepKind::Mark { .. }
+            | StepKind::FindMarked
+            | StepKind::Discard(_)
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
             | StepKind::Append { .. }
@@ -357,7 +395,7 @@ impl Session {
             _ => false,
         };
         let renames = match (step.kind(), command) {
-            (StepKind::Fetch { peek: true }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),
+            (StepKind::Fetch { peek: true, .. }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),
             _ => Vec::new(),
         };
         let renamed = |item: &str| renames.iter().any(|rename| rename.client == item);
@@ -368,7 +406,7 @@ impl Session {
             show,
             opening: false,
             no_expunge,
-            condstore: self.condstore,
+            condstore: self.condstore && !self.has_overlay(),
             searches: listing(command),
             by_uid,
             tells_uids: readable,
@@ -382,6 +420,9 @@ impl Session {
         match step.kind() {
             StepKind::Uids => Fact::Numbers(self.asked(command, found.numbers)),
             StepKind::FindDeleted => Fact::Deleted(found.uids),
+            StepKind::FindMarked => {
+                Fact::Marked { discard: found.uids.minus(&found.copied_before), copied: found.copied_before }
+            }
             StepKind::FindFlagged(_) => Fact::Flagged(!found.uids.is_empty()),
             StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(found.copied),
             StepKind::Carry
@@ -389,6 +430,9 @@ impl Session {
             | StepKind::Fetch { .. }
             | StepKind::Flags
             | StepKind::Store { .. }
+            | StepKind::Mark { .. }
+            | StepKind::Ask(_)
+            | StepKind::Discard(_)
             | StepKind::Remove(_)
             | StepKind::RemoveAll(_)
             | StepKind::RemoveCopied(_)

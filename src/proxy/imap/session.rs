@@ -9,6 +9,7 @@ use super::Services;
 use super::client::{Client, Input};
 use super::ended::Ended;
 use super::focus::Seat;
+use super::overlay::Overlay;
 use super::park::Parked;
 use super::record::Recorder;
 use super::scene::View;
@@ -67,6 +68,8 @@ pub(super) struct Selected {
     pub(super) flags: String,
     /// Upstream's PERMANENTFLAGS as written; its FLAGS if it sent none (RFC 3501 §7.1).
     pub(super) permanent: Vec<Vec<u8>>,
+    /// Flags that this user alone has.
+    pub(super) overlay: Option<Box<Overlay>>,
     /// The session has no connection on which the folder is open; see `park`.
     pub(super) parked: Option<Box<Parked>>,
 }
@@ -83,6 +86,7 @@ impl Selected {
             known: Flags::default(),
             flags: "()".to_owned(),
             permanent: Vec::new(),
+            overlay: None,
             parked: None,
         }
     }
@@ -154,6 +158,10 @@ impl Session {
         }
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
+        self.look_at_marks();
+        if self.has_overlay() && super::kinds::needs_condstore(&command) {
+            return self.client.no_mod_seq(&tag);
+        }
         let asked = ask(&command, &self.view());
         match asked {
             Ask::Answer => Box::pin(self.answer(&tag, command)).await,

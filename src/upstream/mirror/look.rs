@@ -1,7 +1,6 @@
 //! Asking a connection what is in the folder that it has open.
 
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -76,7 +75,7 @@ impl Connection {
     pub(super) async fn uids(&mut self) -> Result<UidSet, CommandError> {
         let esearch = self.capabilities().has("ESEARCH");
         for _ in 0..ATTEMPTS {
-            let seen = self.ask(&Housekeeping::Uids { from: NonZeroU32::MIN, esearch }).await?;
+            let seen = self.ask(&Housekeeping::Uids { esearch }).await?;
             if !seen.ok {
                 return Err(CommandError::Protocol("the host refuses to list what is in a folder"));
             }

@@ -1,4 +1,4 @@
-//! What kind of command or step it is, for those who carry it out.
+//! What commands and steps are, for those who carry them out.
 
 use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Thread};
 use crate::imap::scan::Listing;
@@ -17,9 +17,13 @@ pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
     match step.kind() {
         StepKind::Remove(uids)
         | StepKind::RemoveAll(uids)
+        | StepKind::Discard(uids)
         | StepKind::RemoveCopied(uids)
         | StepKind::Move { uids, .. } => Some(uids),
         StepKind::Carry
+        | StepKind::Ask(_)
+        | StepKind::Mark { .. }
+        | StepKind::FindMarked
         | StepKind::Open { .. }
         | StepKind::Fetch { .. }
         | StepKind::Uids
@@ -88,7 +92,7 @@ pub(super) fn needs_condstore(command: &Command) -> bool {
     }
 }
 
-fn asks_mod_seq(key: &SearchKey) -> bool {
+pub(super) fn asks_mod_seq(key: &SearchKey) -> bool {
     match key {
         SearchKey::ModSeq(_) => true,
         SearchKey::Not(key) => asks_mod_seq(key),
