@@ -541,6 +541,8 @@ fn describe(step: &StepKind) -> String {
         StepKind::Unselect => "unselect".into(),
         StepKind::Address => "address".into(),
         StepKind::Submit { on_behalf } => if *on_behalf { "submit on behalf" } else { "submit" }.into(),
+        StepKind::File => "file".into(),
+        StepKind::Parent(mark) => format!("mark {}", mark.as_str()),
     }
 }
 

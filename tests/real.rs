@@ -11,6 +11,8 @@ mod furnished;
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
+#[path = "real/outbox.rs"]
+mod outbox;
 #[path = "real/parking.rs"]
 mod parking;
 #[path = "real/revocation.rs"]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{DraftScope, FolderClass, SendRight};
-use crate::types::Timestamp;
+use crate::types::{OutboxId, Timestamp};
 
 /// One answer.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -22,6 +22,8 @@ pub enum Answer {
     Grants(Vec<GrantRow>),
     Roles(Vec<RoleRow>),
     Explained(Explained),
+    Outbox(Vec<OutboxRow>),
+    Message(Vec<MessageRow>),
     /// JSON lines.
     Export(String),
     Status(Box<Status>),
@@ -31,6 +33,36 @@ impl Answer {
     pub fn done(sentence: impl Into<String>) -> Self {
         Self::Done(vec![sentence.into()])
     }
+}
+
+/// A message in the outbox.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct OutboxRow {
+    pub id: OutboxId,
+    /// `sending`, `unknown`, `filing`, `marking`, `given up` or `done`.
+    pub state: String,
+    pub mailbox: String,
+    pub user: String,
+    pub at: Timestamp,
+    pub message_id: Option<String>,
+    pub octets: u64,
+    /// Where the copy is, or who files it.
+    pub copy: String,
+    /// What becomes of the message that it answers.
+    pub parent: Option<String>,
+    pub tries: u32,
+    pub next: Option<Timestamp>,
+    pub why: Option<String>,
+}
+
+/// Something that happened to a message.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MessageRow {
+    /// RFC 3339, as the journal has it.
+    pub at: String,
+    pub user: String,
+    pub mailbox: String,
+    pub what: String,
 }
 
 /// Why it was not done. Nothing was changed.

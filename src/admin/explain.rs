@@ -232,6 +232,8 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
         | StepKind::DeleteFolder
         | StepKind::Unselect
         | StepKind::Address
+        | StepKind::File
+        | StepKind::Parent(_)
         | StepKind::Submit { on_behalf: false } => yes(),
     }
 }

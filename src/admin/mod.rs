@@ -11,6 +11,7 @@ mod grants;
 mod hosts;
 mod mailboxes;
 mod names;
+mod outbox;
 mod own;
 mod people;
 mod record;
@@ -20,14 +21,16 @@ mod settings;
 mod whole;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 pub use answer::{
     Answer, Case, Count, Explained, Failure, FailureKind, FolderRow, FolderTable, GrantRow, GroupRow,
-    MailboxDetail, MailboxRow, RoleRow, Status, UserRow, Verdict,
+    MailboxDetail, MailboxRow, MessageRow, OutboxRow, RoleRow, Status, UserRow, Verdict,
 };
 pub use control::{AskError, ask, serve};
 pub use hosts::Hosts;
+pub use outbox::OutboxSource;
 pub use request::{
     Login, NewGrant, NewMailbox, NewUser, OwnAccount, OwnHost, OwnLogin, Pin, Request, Setting, Submission,
 };
@@ -44,6 +47,9 @@ pub struct Services {
     pub journal: Journal,
     pub hosts: Hosts,
     pub status: Box<dyn StatusSource>,
+    /// `None`: no daemon runs.
+    pub outbox: Option<Box<dyn OutboxSource>>,
+    pub journal_file: PathBuf,
     pub hashing: HashSettings,
 }
 
@@ -109,6 +115,10 @@ async fn dispatch(services: &Services, actor: Actor, request: Request) -> Result
         Request::Explain { user, mailbox, folder, action } => {
             explain::explain(services, (&user, &mailbox), folder.as_deref(), action.as_deref())
         }
+        Request::Message { message_id } => outbox::message(services, &message_id),
+        Request::OutboxList { all } => outbox::list(services, all),
+        Request::OutboxRetry { id } => outbox::retry(services, actor, id).await,
+        Request::OutboxDrop { id } => outbox::forget(services, actor, id).await,
         Request::Export => Ok(Answer::Export(services.store.export())),
         Request::Apply { lines, replace } => whole::apply(services, actor, &lines, replace).await,
         Request::Status => Ok(whole::status(services)),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{FolderClass, SendRight};
-use crate::types::{Account, Endpoint, Secret, Timestamp};
+use crate::types::{Account, Endpoint, OutboxId, Secret, Timestamp};
 
 /// One request. Names are as the admin wrote them; `perform` checks and resolves them.
 #[derive(Debug, Deserialize, Serialize)]
@@ -91,6 +91,20 @@ pub enum Request {
         folder: Option<String>,
         action: Option<String>,
     },
+    /// What became of a message, and who answered it.
+    Message {
+        message_id: String,
+    },
+    OutboxList {
+        /// Also what is done with.
+        all: bool,
+    },
+    OutboxRetry {
+        id: OutboxId,
+    },
+    OutboxDrop {
+        id: OutboxId,
+    },
     Export,
     Apply {
         lines: String,
@@ -119,6 +133,8 @@ impl Request {
             | Self::MailboxRemove { .. }
             | Self::GrantAdd(_)
             | Self::GrantRemove { .. }
+            | Self::OutboxRetry { .. }
+            | Self::OutboxDrop { .. }
             | Self::Apply { .. } => true,
             Self::MailboxFolders { pins, .. } => !pins.is_empty(),
             Self::UserList
@@ -129,6 +145,8 @@ impl Request {
             | Self::GrantList { .. }
             | Self::RoleList { .. }
             | Self::Explain { .. }
+            | Self::Message { .. }
+            | Self::OutboxList { .. }
             | Self::Export
             | Self::Status => false,
         }
@@ -161,6 +179,10 @@ impl Request {
             Self::GrantList { .. } => "grant list",
             Self::RoleList { .. } => "role list",
             Self::Explain { .. } => "explain",
+            Self::Message { .. } => "message",
+            Self::OutboxList { .. } => "outbox list",
+            Self::OutboxRetry { .. } => "outbox retry",
+            Self::OutboxDrop { .. } => "outbox drop",
             Self::Export => "export",
             Self::Apply { .. } => "apply",
             Self::Status => "status",

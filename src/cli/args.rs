@@ -55,6 +55,14 @@ pub(super) enum Verb {
         /// file (move to the archive), move-to-trash, create-below, delete-folder, rename-folder, send; without it, all of them
         action: Option<String>,
     },
+    /// Say what became of a message: who sent it, where its copy is, who answered it
+    Message {
+        /// `<something@example.org>`, with or without the brackets
+        message_id: String,
+    },
+    /// Messages that went out, on their way into the Sent folder
+    #[command(subcommand)]
+    Outbox(Outbox),
     /// Print the whole store as JSON lines; credentials stay sealed, passwords hashed
     Export,
     /// Put an export back: all of it or nothing
@@ -67,6 +75,23 @@ pub(super) enum Verb {
     },
     /// Show what the running daemon does
     Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Outbox {
+    /// List the messages that are not filed yet, or whose outcome is unknown
+    List {
+        /// Also those of the last hour that are done
+        #[arg(long)]
+        all: bool,
+    },
+    /// Try again now; a message of unknown outcome is taken to have gone out
+    Retry {
+        /// The first column of the list: o1795312345678
+        id: String,
+    },
+    /// Forget a message: its copy is not filed
+    Drop { id: String },
 }
 
 #[derive(Debug, Subcommand)]

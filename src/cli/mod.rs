@@ -27,8 +27,8 @@ use crate::admin::{Answer, NewGrant, NewUser, Pin, Request, Setting};
 use crate::config::Config;
 use crate::daemon;
 use crate::policy::{FolderClass, SendRight};
-use crate::types::Timestamp;
-use args::{Cli, Grant, Group, Mailbox, User, Verb};
+use crate::types::{OutboxId, Timestamp};
+use args::{Cli, Grant, Group, Mailbox, Outbox, User, Verb};
 use exit::Fault;
 
 /// Runs one command line.
@@ -67,6 +67,8 @@ fn obey(cli: Cli) -> Result<Exit, Fault> {
         | Verb::Grant(_)
         | Verb::Role(_)
         | Verb::Explain { .. }
+        | Verb::Message { .. }
+        | Verb::Outbox(_)
         | Verb::Export
         | Verb::Apply { .. }
         | Verb::Status => {}
@@ -108,6 +110,8 @@ fn request(verb: Verb) -> Result<Request, Fault> {
         Verb::Explain { user, mailbox, folder, action } => {
             Ok(Request::Explain { user, mailbox, folder, action })
         }
+        Verb::Message { message_id } => Ok(Request::Message { message_id }),
+        Verb::Outbox(verb) => outbox(verb),
         Verb::Export => Ok(Request::Export),
         Verb::Apply { file, replace } => Ok(Request::Apply { lines: read(&file)?, replace }),
         Verb::Status => Ok(Request::Status),
@@ -132,6 +136,18 @@ fn user(verb: User) -> Result<Request, Fault> {
         }
         User::List => Request::UserList,
         User::Remove { login } => Request::UserRemove { login },
+    })
+}
+
+fn outbox(verb: Outbox) -> Result<Request, Fault> {
+    let number = |text: &str| {
+        let id = text.strip_prefix('o').unwrap_or(text).parse().map(OutboxId);
+        id.map_err(|_| Fault::usage(format!("{text:?} is no message's number; see `mandate outbox list`")))
+    };
+    Ok(match verb {
+        Outbox::List { all } => Request::OutboxList { all },
+        Outbox::Retry { id } => Request::OutboxRetry { id: number(&id)? },
+        Outbox::Drop { id } => Request::OutboxDrop { id: number(&id)? },
     })
 }
 

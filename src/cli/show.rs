@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use super::table::{clean, render};
 use super::time;
 use crate::admin::{
-    Answer, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, RoleRow, Status,
-    UserRow, Verdict,
+    Answer, Case, Count, Explained, FolderTable, GrantRow, GroupRow, MailboxDetail, MailboxRow, MessageRow,
+    OutboxRow, RoleRow, Status, UserRow, Verdict,
 };
 use crate::policy::DraftScope;
 
@@ -21,6 +21,8 @@ pub(super) fn text(answer: &Answer) -> String {
         Answer::Mailbox(detail) => mailbox(detail),
         Answer::Folders(table) => folders(table),
         Answer::Grants(rows) => grants(rows),
+        Answer::Outbox(rows) => outbox(rows),
+        Answer::Message(rows) => message(rows),
         Answer::Roles(rows) => roles(rows),
         Answer::Explained(explained) => explanation(explained),
         Answer::Export(lines) => lines.clone(),
@@ -126,6 +128,36 @@ fn grants(rows: &[GrantRow]) -> String {
     render(&["HOLDER", "MAILBOX", "ROLE", "FOLDERS", "STATE", "FROM", "UNTIL", "GRANTED BY", "NOTE"], &rows)
 }
 
+fn outbox(rows: &[OutboxRow]) -> String {
+    let zone = TimeZone::system();
+    let row = |row: &OutboxRow| {
+        vec![
+            row.id.to_string(),
+            row.state.clone(),
+            row.mailbox.clone(),
+            row.user.clone(),
+            time::show(row.at, &zone),
+            row.octets.to_string(),
+            row.copy.clone(),
+            or_dash(row.parent.as_deref()),
+            row.tries.to_string(),
+            row.next.map_or_else(|| "-".into(), |next| time::show(next, &zone)),
+            or_dash(row.message_id.as_deref()),
+            or_dash(row.why.as_deref()),
+        ]
+    };
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    let heads = ["ID", "STATE", "MAILBOX", "USER", "SENT", "OCTETS", "COPY", "PARENT", "TRIES", "NEXT"];
+    render(&[&heads[..], &["MESSAGE-ID", "WHY"]].concat(), &rows)
+}
+
+fn message(rows: &[MessageRow]) -> String {
+    let row =
+        |row: &MessageRow| vec![row.at.clone(), row.user.clone(), row.mailbox.clone(), row.what.clone()];
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    render(&["WHEN", "WHO", "MAILBOX", "WHAT"], &rows)
+}
+
 /// One role by class; several as a table.
 fn roles(rows: &[RoleRow]) -> String {
     let drafts = |role: &RoleRow| match role.drafts {
@@ -160,23 +192,50 @@ fn roles(rows: &[RoleRow]) -> String {
     render(&headings, &rows)
 }
 
+/// One folder in full; several as what may be done in which.
 fn explanation(explained: &Explained) -> String {
     let mut text = lines(&explained.summary);
-    if explained.cases.is_empty() {
-        return text;
-    }
+    let Some(first) = explained.cases.first() else { return text };
+    text.push('\n');
+    text.push_str(&match explained.cases.iter().all(|case| case.place == first.place) {
+        true => every_act(&explained.cases),
+        false => by_folder(&explained.cases),
+    });
+    text
+}
+
+fn every_act(cases: &[Case]) -> String {
     let verdict = |verdict| match verdict {
         Verdict::Yes => "yes",
         Verdict::Partly => "partly",
         Verdict::No => "no",
     };
-    let row = |case: &crate::admin::Case| {
+    let row = |case: &Case| {
         vec![case.place.clone(), case.action.clone(), verdict(case.verdict).into(), case.why.clone()]
     };
-    let rows: Vec<_> = explained.cases.iter().map(row).collect();
-    text.push('\n');
-    text.push_str(&render(&["FOLDER", "ACTION", "MAY", "WHY"], &rows));
-    text
+    let rows: Vec<_> = cases.iter().map(row).collect();
+    render(&["FOLDER", "ACTION", "MAY", "WHY"], &rows)
+}
+
+/// A row for folders in which the same may be done.
+fn by_folder(cases: &[Case]) -> String {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for cases in cases.chunk_by(|a, b| a.place == b.place) {
+        let these = |verdict: Verdict| {
+            let these = cases.iter().filter(|case| case.verdict == verdict);
+            let name = |case: &Case| match case.verdict {
+                Verdict::Yes | Verdict::No => case.action.clone(),
+                Verdict::Partly => format!("{} ({})", case.action, case.why),
+            };
+            or_dash(Some(these.map(name).collect::<Vec<_>>().join(", ").as_str()))
+        };
+        let (may, partly) = (these(Verdict::Yes), these(Verdict::Partly));
+        match rows.iter_mut().find(|row| row[1..] == [may.as_str(), partly.as_str()]) {
+            Some(row) => row[0].push_str(&format!(", {}", cases[0].place)),
+            None => rows.push(vec![cases[0].place.clone(), may, partly]),
+        }
+    }
+    render(&["FOLDER", "MAY", "PARTLY"], &rows)
 }
 
 fn status_text(status: &Status) -> String {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::LoginSettings;
 use crate::net::{DialSettings, LimitSettings, TlsSettings};
 use crate::policy::{Role, RoleSettings};
-use crate::proxy::{imap, smtp};
+use crate::proxy::{imap, outbox, smtp};
 use crate::telemetry::log;
 use crate::types::Network;
 use crate::upstream::{ConnectSettings, PoolSettings};
@@ -28,6 +28,7 @@ pub struct Config {
     pub login: LoginSettings,
     pub limits: LimitSettings,
     pub upstream: Upstream,
+    pub outbox: outbox::Settings,
     pub log: Log,
     pub admin: Admin,
     pub daemon: Daemon,

@@ -7,6 +7,7 @@
 mod control;
 mod error;
 mod listeners;
+mod outbox;
 mod parts;
 mod reload;
 mod sessions;

@@ -1,17 +1,19 @@
 //! The parts, made from the settings in the order in which they need each other.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::DaemonError;
+use super::outbox::Window;
 use super::status::Offline;
 use crate::admin::{self, Hosts, StatusSource};
 use crate::auth::Authenticator;
 use crate::config::{Config, State};
 use crate::net::{Acceptor, Dialer, Draining, Gate, ServerIdentity};
-use crate::proxy::{Door, Service, imap, smtp};
+use crate::proxy::outbox::{self, Outbox};
+use crate::proxy::{Door, Service, Targets, imap, smtp};
 use crate::store::{self, Sealer, Store};
 use crate::telemetry::{Counters, Journal};
 use crate::types::Timestamp;
@@ -29,6 +31,10 @@ pub(super) struct Parts {
     pub authenticator: Arc<Authenticator>,
     pub dialer: Arc<Dialer>,
     pub connector: Connector,
+    pub pools: Arc<Pools>,
+    pub catalogues: Arc<Catalogues>,
+    pub targets: Arc<Targets>,
+    pub outbox: Arc<Outbox>,
     pub config: Arc<Config>,
 }
 
@@ -41,6 +47,17 @@ impl Parts {
         let (store, journal) = open_state(config)?;
         let dialer = Arc::new(Dialer::new(config.upstream.dial()));
         let connector = Connector::new(Arc::clone(&dialer), config.upstream.login());
+        let pools = Pools::new(connector.clone(), config.upstream.pool());
+        let catalogues = Arc::new(Catalogues::new(Arc::clone(&pools)));
+        let targets: Arc<Targets> = Arc::default();
+        let needs = outbox::Needs {
+            store: store.clone(),
+            journal: journal.clone(),
+            pools: Arc::clone(&pools),
+            catalogues: Arc::clone(&catalogues),
+            targets: Arc::clone(&targets),
+        };
+        let outbox = Outbox::open(&config.state.directory, config.outbox.clone(), needs)?;
         Ok(Self {
             started: now(),
             store,
@@ -51,6 +68,10 @@ impl Parts {
             authenticator: Arc::new(authenticator),
             dialer,
             connector,
+            pools,
+            catalogues,
+            targets,
+            outbox,
             config: Arc::new(config.clone()),
         })
     }
@@ -62,27 +83,30 @@ impl Parts {
             journal: self.journal.clone(),
             hosts: Hosts::new(self.connector.clone(), self.config.submission.host_name()),
             status,
+            outbox: Some(Box::new(Window { outbox: Arc::clone(&self.outbox), store: self.store.clone() })),
+            journal_file: journal_file(&self.config.state),
             hashing: self.config.login.hashing.clone(),
         }
     }
 
     /// The door for IMAP, and what is behind it.
     pub(super) fn imap(&self, draining: &Draining) -> Result<Door, DaemonError> {
-        let pools = Pools::new(self.connector.clone(), self.config.upstream.pool());
         let services = imap::Services {
             settings: self.config.imap.session.clone(),
             separator: self.config.login.separator,
             store: self.store.clone(),
             authenticator: Arc::clone(&self.authenticator),
-            catalogues: Arc::new(Catalogues::new(Arc::clone(&pools))),
-            mirrors: Mirrors::new(Arc::clone(&pools)),
-            pools,
+            catalogues: Arc::clone(&self.catalogues),
+            mirrors: Mirrors::new(Arc::clone(&self.pools)),
+            pools: Arc::clone(&self.pools),
+            outbox: Arc::clone(&self.outbox),
             journal: self.journal.clone(),
             counters: Arc::clone(&self.counters),
             gate: Arc::clone(&self.gate),
-            targets: Arc::default(),
+            targets: Arc::clone(&self.targets),
         };
         let services = Arc::new(services);
+        tokio::spawn(Arc::clone(&self.outbox).run(draining.clone()));
         tokio::spawn(imap::keep_house(Arc::clone(&services), draining.clone()));
         self.door("imap", Service::Imap(services))
     }
@@ -94,9 +118,10 @@ impl Parts {
             store: self.store.clone(),
             authenticator: Arc::clone(&self.authenticator),
             connector: self.connector.clone(),
+            outbox: Arc::clone(&self.outbox),
             journal: self.journal.clone(),
             counters: Arc::clone(&self.counters),
-            parents: Arc::new(smtp::Unknown),
+            parents: Arc::clone(&self.outbox) as Arc<dyn smtp::Parents>,
             gate: Arc::clone(&self.gate),
         };
         self.door("smtp", Service::Submission(Arc::new(services)))
@@ -112,7 +137,9 @@ impl Parts {
     /// Writes what is waiting, and gives the files free.
     pub(super) async fn close(&self) -> Result<(), DaemonError> {
         let journal = self.journal.close().await;
+        let outbox = self.outbox.close().await;
         self.store.close().await?;
+        outbox?;
         Ok(journal?)
     }
 }
@@ -126,6 +153,8 @@ pub fn offline(config: &Config) -> Result<admin::Services, DaemonError> {
         journal,
         hosts: Hosts::new(Connector::new(dialer, config.upstream.login()), config.submission.host_name()),
         status: Box::new(Offline),
+        outbox: None,
+        journal_file: journal_file(&config.state),
         hashing: config.login.hashing.clone(),
     })
 }
@@ -149,7 +178,7 @@ fn open_state(config: &Config) -> Result<(Store, Journal), DaemonError> {
     let settings = store::Settings { roles: config.roles(), ..store::Settings::default() };
     let store = Store::open(&directory.join("store"), sealer, settings)?;
     warn_of_lost_roles(&store);
-    let journal = Journal::open(&directory.join("journal.jsonl"), &key)?;
+    let journal = Journal::open(&journal_file(state), &key)?;
     Ok((store, journal))
 }
 
@@ -159,6 +188,10 @@ pub(super) fn warn_of_lost_roles(store: &Store) {
     for grant in snapshot.grants().filter(|grant| snapshot.role(&grant.role).is_none()) {
         tracing::warn!(grant = %grant.id, role = %grant.role, "a grant gives nothing: no such role is configured");
     }
+}
+
+fn journal_file(state: &State) -> PathBuf {
+    state.directory.join("journal.jsonl")
 }
 
 fn check_owner(directory: &Path) -> Result<(), DaemonError> {

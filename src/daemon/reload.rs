@@ -64,6 +64,7 @@ impl Reload {
             ("tls", handshake),
             ("login", old.login != fresh.login),
             ("upstream", old.upstream != fresh.upstream),
+            ("outbox", old.outbox != fresh.outbox),
             ("admin", old.admin != fresh.admin),
             ("daemon", old.daemon != fresh.daemon),
         ]

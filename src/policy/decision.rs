@@ -54,11 +54,12 @@ impl Permit {
         self.plan.next(facts)
     }
 
-    /// What finds the UIDs of the messages that the act changes, for the record of a command
-    /// that does not name them: it uses nothing of the permit up. `None` if the plan looks for
-    /// them itself, changes none, or would not begin under these rights.
-    pub fn naming(&self, effective: &Effective) -> Option<Step> {
-        self.plan.naming().filter(|_| *effective.standing() == self.standing)
+    /// What finds the messages that the act changes, for a command that does not name them by
+    /// UID: it uses nothing of the permit up. `last_number`: it says `*` for a sequence number.
+    /// `None` if the plan looks for them itself, changes none, or would not begin under these
+    /// rights.
+    pub fn naming(&self, effective: &Effective, last_number: bool) -> Option<Step> {
+        self.plan.naming(last_number).filter(|_| *effective.standing() == self.standing)
     }
 }
 

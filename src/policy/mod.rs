@@ -32,6 +32,7 @@ mod moving;
 mod narrowing;
 mod overlay;
 mod plan;
+mod receipt;
 mod rights;
 mod role;
 
@@ -43,6 +44,7 @@ pub use effective::{Effective, Ground, Held};
 pub use grant::{Grant, Holder};
 pub use narrowing::{FolderPattern, Narrowing, NoPattern};
 pub use overlay::{Assumed, OwnFlags};
-pub use plan::{Copied, Fact, Facts, Next, Step, StepKind, Target};
+pub use plan::{Copied, Fact, Facts, Mark, Next, Step, StepKind, Target};
+pub use receipt::Receipt;
 pub use rights::Rights;
 pub use role::{Delete, DraftScope, ReadChoice, ReadState, Role, RoleName, SendRight};

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::decision::rights_in;
 use super::moving::{MoveByCopy, move_these, strip_copies};
 use super::overlay::{self, Marking};
@@ -23,6 +25,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// For [`super::Receipt`] alone.
+    pub(super) fn of_receipt(kind: StepKind) -> Self {
+        Self { kind }
+    }
+
     pub fn kind(&self) -> &StepKind {
         &self.kind
     }
@@ -53,7 +60,9 @@ impl Step {
             | StepKind::Strip { .. }
             | StepKind::Unselect
             | StepKind::Address
-            | StepKind::Submit { .. } => false,
+            | StepKind::Submit { .. }
+            | StepKind::File
+            | StepKind::Parent(_) => false,
         }
     }
 }
@@ -122,6 +131,30 @@ pub enum StepKind {
     Address,
     /// A message from the mailbox; `on_behalf`: its header names the person as Sender.
     Submit { on_behalf: bool },
+    /// The copy of a message that went out, into the folder for sent mail; see [`super::Receipt`].
+    File,
+    /// A flag on the message that one answers or forwards; see [`super::Receipt`].
+    Parent(Mark),
+}
+
+/// What a message does with its parent.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// `\Answered`.
+    Answered,
+    /// `$Forwarded` (RFC 5788).
+    Forwarded,
+}
+
+impl Mark {
+    /// The flag, as it goes upstream.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "\\Answered",
+            Self::Forwarded => "$Forwarded",
+        }
+    }
 }
 
 /// What the last step brought to light.
@@ -309,13 +342,12 @@ impl Plan {
     }
 
     /// See [`super::Permit::naming`].
-    pub(super) fn naming(&self) -> Option<Step> {
+    pub(super) fn naming(&self, last_number: bool) -> Option<Step> {
         let changes = match self {
             Self::Steps(steps) => steps.iter().any(changes_flags),
             Self::Copy { .. } => true,
+            Self::Move { .. } | Self::MoveByCopy(_) => last_number,
             Self::SplitStore { .. }
-            | Self::Move { .. }
-            | Self::MoveByCopy(_)
             | Self::Expunge { .. }
             | Self::Removing { .. }
             | Self::Discard { .. }

@@ -6,6 +6,7 @@
 
 mod clock;
 pub mod imap;
+pub mod outbox;
 pub mod smtp;
 mod targets;
 

@@ -19,6 +19,7 @@ mod path;
 pub mod reply;
 pub mod session;
 mod syntax;
+mod unstuff;
 pub mod writer;
 
 pub use action::action;
@@ -28,3 +29,4 @@ pub use path::{Path, PathFault};
 pub use reply::{Answer, Enhanced, Reply, ReplyReader};
 pub use session::Session;
 pub use syntax::Bad;
+pub use unstuff::Unstuffer;

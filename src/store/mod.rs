@@ -20,6 +20,7 @@ mod change;
 mod disk;
 mod error;
 mod export;
+mod ledger;
 mod marks;
 mod options;
 mod personal;
@@ -36,6 +37,9 @@ mod tests;
 
 pub use change::MAX_TEXT;
 pub use error::StoreError;
+#[cfg(test)]
+pub(crate) use ledger::outgoing;
+pub use ledger::{Answers, Fate, Filing, Ledger, Outgoing, ParentMark, Place};
 pub use marks::{Marking, Marks, MarksOf};
 pub use options::{Options, ReplyFrom, SentCopy};
 pub use personal::{OwnHost, OwnLogin, Personal};

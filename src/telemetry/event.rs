@@ -171,6 +171,34 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         size: Option<u64>,
     },
+    /// The copy of a message that went out is in the Sent folder; where, if the host has said so.
+    Filed {
+        #[serde(serialize_with = "shown")]
+        user: UserId,
+        #[serde(serialize_with = "shown")]
+        mailbox: MailboxId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        folder: Option<FolderName>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        uidvalidity: Option<UidValidity>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+    },
+    /// The message that one answers or forwards is marked so, for everybody.
+    Marked {
+        #[serde(serialize_with = "shown")]
+        user: UserId,
+        #[serde(serialize_with = "shown")]
+        mailbox: MailboxId,
+        /// Fingerprint of the answer's Message-ID.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<String>,
+        /// Fingerprint of the marked message's.
+        parent: String,
+        flag: &'static str,
+    },
     SessionEnded {
         #[serde(flatten)]
         actor: Arc<Actor>,

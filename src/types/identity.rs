@@ -35,6 +35,10 @@ id!(
     /// A grant's stable number; the journal names it with every act it allowed.
     GrantId, "t"
 );
+id!(
+    /// The number of a message that was handed in, in the outbox.
+    OutboxId, "o"
+);
 
 impl MailboxId {
     /// Numbers from here on are homes. JSON's readers know integers up to 2^53 - 1.

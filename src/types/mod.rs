@@ -9,6 +9,7 @@ mod endpoint;
 mod flag;
 mod folder;
 mod identity;
+mod message_id;
 mod network;
 mod numbering;
 mod secret;
@@ -20,7 +21,10 @@ pub use address::{Address, AddressError};
 pub use endpoint::{Account, Endpoint, Security, Trust};
 pub use flag::{Flag, FlagKind, Flags, Keyword, SystemFlag};
 pub use folder::{FolderName, NotCanonical, Separator, decode_mutf7, encode_mutf7};
-pub use identity::{Authcid, Authzid, GrantId, GroupId, LoginName, MailboxId, NameError, ShortName, UserId};
+pub use identity::{
+    Authcid, Authzid, GrantId, GroupId, LoginName, MailboxId, NameError, OutboxId, ShortName, UserId,
+};
+pub use message_id::MessageId;
 pub use network::{Network, NetworkError};
 pub use numbering::Numbering;
 pub use secret::Secret;

@@ -14,9 +14,11 @@ use super::error::CommandError;
 use super::target::EnabledSet;
 use crate::imap::capability::Capabilities;
 use crate::imap::response::{self, Condition, Response, Status, Unparseable};
-use crate::imap::scan::{Event, Scanner};
+use crate::imap::scan::{Event, Numbers, Scanner};
 use crate::imap::writer::{self, Housekeeping, Outgoing};
 use crate::net::Wire;
+use crate::telemetry::Quoted;
+use crate::types::UidSet;
 
 /// Longest wait for the answer to a command of our own: a LIST of 10,000 folders takes a
 /// cold host some seconds.
@@ -39,6 +41,8 @@ pub struct Connection {
     /// Every command has had its tagged answer, as far as this side saw to it itself.
     in_step: bool,
     tags: u32,
+    /// What a search of our own has found so far.
+    searched: Option<Numbers>,
 }
 
 /// What a command of ours brought.
@@ -60,6 +64,7 @@ impl Connection {
             selected: false,
             in_step: true,
             tags: 0,
+            searched: None,
         }
     }
 
@@ -124,6 +129,18 @@ impl Connection {
     ) -> Result<Answered, CommandError> {
         let answered = tokio::time::timeout_at(deadline, self.exchange(tag, outgoing)).await;
         answered.unwrap_or(Err(CommandError::Slow))
+    }
+
+    /// [`Housekeeping::Find`]: the UIDs that the host names. As [`Connection::command`] otherwise.
+    pub async fn find(
+        &mut self,
+        what: &Housekeeping<'_>,
+        deadline: Instant,
+    ) -> Result<(Answered, UidSet), CommandError> {
+        self.searched = Some(Numbers::default());
+        let answered = self.command_by(what, deadline).await;
+        let found = self.searched.take().unwrap_or_default();
+        Ok((answered?, found.finish().map_err(CommandError::Unreadable)?))
     }
 
     /// Several commands in one go; their answers in that order, the untagged lines of all of
@@ -201,6 +218,41 @@ impl Connection {
         gathered.finish()?.pop().ok_or(CommandError::Protocol("no answer"))
     }
 
+    /// The parts of a command that announces a message, up to the host's last `+`; a tagged
+    /// answer in its place is a refusal.
+    pub(super) async fn announce(
+        &mut self,
+        head: &Outgoing,
+        tag: &str,
+        deadline: Instant,
+    ) -> Result<Option<Answered>, CommandError> {
+        let work = async {
+            for part in &head.parts {
+                let mut gathered = Gathered::new(vec![tag]);
+                self.wire.queue(part);
+                self.wire.flush().await?;
+                if !self.gather(&mut gathered, true).await? {
+                    self.in_step = true;
+                    return Ok(gathered.finish()?.pop());
+                }
+            }
+            Ok(None)
+        };
+        tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(CommandError::Slow))
+    }
+
+    /// Writes what is queued, and reads up to the tagged answer.
+    pub(super) async fn conclude(&mut self, tag: &str, deadline: Instant) -> Result<Answered, CommandError> {
+        let work = async {
+            self.wire.flush().await?;
+            let mut gathered = Gathered::new(vec![tag]);
+            self.gather(&mut gathered, false).await?;
+            self.in_step = true;
+            gathered.finish()?.pop().ok_or(CommandError::Protocol("no answer"))
+        };
+        tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(CommandError::Slow))
+    }
+
     /// Reads until everything is answered, or until `+` if it is waited for; says which.
     async fn gather(&mut self, gathered: &mut Gathered<'_>, prompt: bool) -> Result<bool, CommandError> {
         while !gathered.is_complete() {
@@ -225,8 +277,8 @@ impl Connection {
         Ok(false)
     }
 
-    /// The next whole line. What is streamed (FETCH, SEARCH) answers nothing of ours and is
-    /// read over.
+    /// The next whole line. What is streamed (FETCH, SEARCH) is read over, but for the numbers
+    /// of a search of our own.
     async fn line(&mut self) -> Result<Vec<u8>, CommandError> {
         loop {
             let (used, event) = self.scanner.next(self.wire.buffered());
@@ -234,6 +286,12 @@ impl Connection {
                 Event::Line(line) => (Some(line.to_vec()), false),
                 Event::Fault(fault) => return Err(CommandError::Unreadable(fault)),
                 Event::More => (None, true),
+                Event::SearchNumbers(numbers) => {
+                    if let Some(searched) = &mut self.searched {
+                        searched.read(numbers).map_err(CommandError::Unreadable)?;
+                    }
+                    (None, false)
+                }
                 Event::Fetch(_)
                 | Event::Uid(_)
                 | Event::ModSeq(_)
@@ -246,7 +304,6 @@ impl Connection {
                 | Event::Search(_)
                 | Event::Esearch(_)
                 | Event::SearchWord(_)
-                | Event::SearchNumbers(_)
                 | Event::SearchEnd => (None, false),
             };
             self.wire.consume(used);
@@ -267,6 +324,11 @@ impl Answered {
 
     pub(super) fn tagged_line(&self) -> &[u8] {
         &self.tagged
+    }
+
+    /// The tagged line in the host's words, escaped: for an admin, never for a client.
+    pub fn words(&self) -> String {
+        Quoted::new(&self.tagged).to_string()
     }
 
     /// The tagged answer.

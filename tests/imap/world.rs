@@ -13,6 +13,7 @@ use mandate::policy::{
     SendRight,
 };
 use mandate::proxy::imap::{Services, Settings, serve};
+use mandate::proxy::outbox::{self, Outbox};
 use mandate::proxy::{Peer, Targets};
 use mandate::store::{self, NewGrant, NewMailbox, NewUser, Pin, Purpose, Sealer, Store};
 use mandate::telemetry::{Counters, Journal, SessionId};
@@ -78,18 +79,29 @@ impl World {
                 limits.append_limit = *limit;
             }
         }
+        let catalogues = Arc::new(Catalogues::new(Arc::clone(&pools)));
+        let targets = Arc::new(Targets::default());
+        let needs = outbox::Needs {
+            store: store.clone(),
+            journal: journal.clone(),
+            pools: Arc::clone(&pools),
+            catalogues: Arc::clone(&catalogues),
+            targets: Arc::clone(&targets),
+        };
+        let outbox = Outbox::open(dir.path(), outbox::Settings::default(), needs).unwrap();
         let services = Services {
             settings: limits,
             separator: LoginSeparator::default(),
             store,
             authenticator: Arc::new(Authenticator::new(login).unwrap()),
-            catalogues: Arc::new(Catalogues::new(Arc::clone(&pools))),
             mirrors: Mirrors::new(Arc::clone(&pools)),
+            catalogues,
+            outbox,
             pools,
             journal,
             counters: Arc::new(Counters::default()),
             gate: Arc::new(Gate::new(LimitSettings::default())),
-            targets: Arc::new(Targets::default()),
+            targets,
         };
         let (drain, draining) = Drain::new();
         let gate = Arc::new(Gate::new(LimitSettings::default()));

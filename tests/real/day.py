@@ -95,15 +95,21 @@ def reader():
     imap = Session()
     everybody(imap)
     for folder in FOLDERS:
-        assert imap.opened(folder, read_only=True) == "()"
-    imap.opened("INBOX", read_only=True)
+        assert imap.opened(folder, read_only=False) == "(\\Seen)"
+    imap.opened("INBOX", read_only=False)
+    assert imap.untagged_responses["UNSEEN"] == [b"1"], imap.untagged_responses
     for items in ["(RFC822)", "(BODY[])", "(BODY[TEXT]<0.4>)", "(RFC822.TEXT)"]:
         imap.ok(imap.uid("FETCH", "1:5", items))
-    for action in ["+FLAGS", "-FLAGS", "FLAGS", "+FLAGS.SILENT", "FLAGS.SILENT"]:
-        for flags in ["(\\Seen)", "(\\Deleted)", "(\\Flagged \\Answered)", "($label1)"]:
+    for action in ["+FLAGS", "-FLAGS", "+FLAGS.SILENT", "-FLAGS.SILENT"]:
+        for flags in ["(\\Deleted)", "(\\Flagged \\Answered)", "($label1)"]:
             imap.reverted("1", action, flags)
             imap.reverted("5", action, flags)
-    imap.reverted("5", "FLAGS", "()")
+    # What was read, this reader has read; nobody else sees it.
+    imap.ok(imap.uid("STORE", "1:5", "FLAGS", "(\\Seen)"))
+    assert imap.ok(imap.uid("SEARCH", "UNSEEN")) == [b""]
+    imap.ok(imap.uid("STORE", "2", "-FLAGS.SILENT", "(\\Seen)"))
+    assert imap.ok(imap.uid("SEARCH", "UNSEEN")) == [b"2"]
+    assert "\\Seen" in imap.flags("1") and "\\Seen" not in imap.flags("2")
     imap.ok(imap.store("1:*", "+FLAGS", "(\\Deleted)"))
     imap.ok(imap.expunge())
     imap.ok(imap.uid("EXPUNGE", "1:*"))
@@ -119,7 +125,7 @@ def reader():
             continue
         imap.refused(imap.rename(folder, "Elsewhere"))
         imap.refused(imap.delete(folder))
-        imap.opened(folder, read_only=True)
+        imap.opened(folder, read_only=False)
         imap.ok(imap.store("1:*", "+FLAGS", "(\\Deleted)"))
         imap.ok(imap.expunge())
         imap.ok(imap.close())

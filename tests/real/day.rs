@@ -10,7 +10,7 @@ use crate::furnished::{assert_changes, assert_unchanged, furnished, upstream};
 use crate::support::dovecot::SUPPORT;
 use crate::support::process::need;
 use crate::support::scene::password;
-use crate::support::{ALICE, BOB, CAROL, Scene};
+use crate::support::{ALICE, BOB, CAROL, Scene, eventually};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/day.py");
 
@@ -65,6 +65,8 @@ fn a_managers_day() {
     let scene = furnished();
     let before = upstream(&scene);
     python(&scene, "manager");
+    let filed = || upstream(&scene).folders["Sent"].messages.contains_key(&2);
+    eventually("the copy is filed", || filed().then_some(()));
     let expected = [
         "Archive: uid 2 new",
         "Clients: folder new",
@@ -74,6 +76,7 @@ fn a_managers_day() {
         "INBOX: uid 2 gone",
         "INBOX: uid 3 gone",
         "INBOX: uid 4 gone",
+        "Sent: uid 2 new",
         // CLOSE took what was marked already, as it means to.
         "Trash: uid 1 gone",
         "Trash: uid 2 gone",

@@ -37,7 +37,8 @@ struct Onlooker {
 impl Onlooker {
     fn open(scene: &Scene, login: &str, folder: &'static str) -> Onlooker {
         let imap = scene.imap(login);
-        let mut onlooker = Onlooker { imap, folder, messages: Vec::new(), reads: is_reader(login), idling: None };
+        let mut onlooker =
+            Onlooker { imap, folder, messages: Vec::new(), reads: is_reader(login), idling: None };
         let answer = onlooker.command(&format!("SELECT {folder}"));
         assert!(answer.starts_with("OK "), "{login} {folder}: {answer}");
         onlooker.command("FETCH 1:* (UID FLAGS)");
@@ -330,7 +331,8 @@ fn a_number_means_the_same_message_after_others_are_gone() {
     assert!(answer.starts_with("OK "), "{answer}");
     let truth = truth(&scene, "INBOX");
     assert!(bob.agrees(&truth), "{:?} {truth:?}", bob.messages);
-    let flagged = truth.to_others.iter().find(|known| known.flags.as_ref().unwrap().contains("\\Flagged")).unwrap();
+    let flagged =
+        truth.to_others.iter().find(|known| known.flags.as_ref().unwrap().contains("\\Flagged")).unwrap();
     assert_eq!(flagged.uid, Some(meant));
     let answer = bob.command("STORE 3 -FLAGS (\\Flagged)");
     assert!(answer.starts_with("OK "), "{answer}");

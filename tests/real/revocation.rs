@@ -111,6 +111,40 @@ fn a_session_that_does_nothing_ends() {
         bye(&mut imap);
         report("nothing", loss, since);
     }
+    let journal = std::fs::read_to_string(scene.proxy.state().join("journal.jsonl")).unwrap();
+    let ends = |why: &str| journal.matches(&format!("\"why\":\"{why}\"")).count();
+    assert_eq!((ends("revoked"), ends("expired")), (2, 1), "{journal}");
+}
+
+/// A role of proxy.toml that is written anew acts in open sessions: narrowed, widened, gone.
+#[test]
+fn a_reloaded_role_acts_in_an_open_session() {
+    let scene = furnished();
+    let file = scene.proxy.configuration_file();
+    let plain = std::fs::read_to_string(&file).unwrap();
+    let roles = |rights: &str| {
+        let role = format!("[roles.helper.rights]\ninbox = \"{rights}\"\n");
+        std::fs::write(&file, format!("{plain}\n{}", if rights.is_empty() { "" } else { &role })).unwrap();
+        scene.proxy.signal("HUP");
+    };
+    let known = || scene.proxy.run(&["role", "list"], "");
+    forget(&scene, BOB);
+    roles("lrsw");
+    eventually("the role is there", || known().contains("helper").then_some(()));
+    scene.grant(BOB, "helper");
+    let mut imap = scene.imap(BOB);
+    assert!(imap.ok("SELECT INBOX").tagged.contains("[READ-WRITE]"));
+    for rights in ["lr", "lrswi"] {
+        roles(rights);
+        let shown = format!(" {rights}");
+        eventually("the open session has the new rights", || {
+            let answer = imap.ok("MYRIGHTS INBOX");
+            answer.lines().iter().any(|line| line.trim_end().ends_with(&shown)).then_some(())
+        });
+    }
+    assert!(imap.append("INBOX", "", &message(99)).tagged.starts_with("OK"));
+    roles("");
+    bye(&mut imap);
 }
 
 #[test]
@@ -122,7 +156,7 @@ fn a_narrowed_grant_acts_at_the_next_command() {
     let before = upstream(&scene);
     Loss::Narrowed.strike(&scene, ALICE, None);
     let expunged = imap.ok("EXPUNGE");
-    assert!(expunged.has("PERMANENTFLAGS ()"), "{expunged}");
+    assert!(expunged.has("PERMANENTFLAGS (\\Seen)"), "{expunged}");
     imap.ok("UID STORE 2 +FLAGS (\\Deleted)");
     assert!(imap.command("UID MOVE 1 Trash").tagged.starts_with("NO [NOPERM]"));
     assert!(imap.append("INBOX", "", &message(99)).tagged.starts_with("NO [NOPERM]"));
@@ -293,7 +327,7 @@ fn what_another_grant_allows_goes_on() {
     imap.ok("SELECT INBOX");
     let told = scene.proxy.run(&["grant", "remove", BOB, SUPPORT], "");
     assert!(told.contains("team"), "{told}");
-    assert!(imap.ok("NOOP").has("PERMANENTFLAGS ()"));
+    assert!(imap.ok("NOOP").has("PERMANENTFLAGS (\\Seen)"));
     assert!(imap.append("Sent", "", &message(1)).tagged.starts_with("NO [NOPERM]"));
     imap.ok(&format!("EXAMINE {}", quoted("Sent")));
     scene.proxy.run(&["group", "leave", "team", BOB], "");

@@ -122,6 +122,16 @@ impl Dovecot {
         self.directory.path().join("run/sasl")
     }
 
+    /// Where an account's mail lies.
+    pub fn home(&self, user: &str) -> PathBuf {
+        self.directory.path().join("mail").join(user)
+    }
+
+    /// Gives `to` a copy of the mail of `from`, who must not be logged in.
+    pub fn copy_mail(&self, from: &Path, to: &str) {
+        copy_tree(from, &self.home(to));
+    }
+
     /// A connection straight to the account, past the proxy.
     pub fn login(&self, user: &str) -> Imap {
         let mut imap = Imap::plain(self.imap());
@@ -202,6 +212,25 @@ impl Dovecot {
             let mut socket = TcpStream::connect(self.imap()).ok()?;
             (socket.read(&mut [0; 64]).ok()? > 0).then_some(true)
         })
+    }
+}
+
+/// Copies a directory with its owners.
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => copy_tree(&entry.path(), &target),
+            kind if kind.is_file() => std::fs::copy(entry.path(), &target).map(drop).unwrap(),
+            _ => continue,
+        }
+        if is_root() {
+            chown(&target, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    if is_root() {
+        chown(to, Some(NOBODY), Some(NOBODY)).unwrap();
     }
 }
 

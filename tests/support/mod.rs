@@ -10,6 +10,7 @@
 //! | [`Sink`] | an SMTP server that records octets and answers as told |
 //! | [`Proxy`] | the `mandate` binary with a configuration of its own |
 //! | [`Scene`] | all of these, with alice, bob, carol and support@example.org |
+//! | [`Random`] | chance that a seed repeats |
 //! | [`Imap`], [`Smtp`] | clients that send exactly the octets they are given |
 //!
 //! Every server listens on loopback, on ports that the system chose, in a
@@ -24,6 +25,7 @@ pub mod imap;
 pub mod postfix;
 pub mod process;
 pub mod proxy;
+pub mod random;
 pub mod scene;
 pub mod sink;
 pub mod smtp;
@@ -35,6 +37,7 @@ pub use dovecot::{Dovecot, Storage};
 pub use imap::{Imap, Reply};
 pub use postfix::Postfix;
 pub use proxy::Proxy;
+pub use random::Random;
 pub use scene::{ALICE, BOB, CAROL, Scene};
 pub use sink::{Answer, Delivery, Sink, Stage};
 pub use smtp::Smtp;

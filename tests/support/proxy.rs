@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
+use mandate::admin::{Answer, Request};
 use tempfile::TempDir;
 
 use super::process::{Process, free_port, open_directory};
@@ -115,6 +116,16 @@ impl Proxy {
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "mandate {}: {complaint}", arguments.join(" "));
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Asks the running daemon what the command line would, without its start.
+    #[track_caller]
+    pub fn ask(&self, request: &Request) {
+        match mandate::admin::ask(&self.directory.path().join("admin.sock"), request) {
+            Ok(Answer::Failed(failure)) => panic!("{}: {failure:?}", request.verb()),
+            Ok(_) => {}
+            Err(error) => panic!("{}: {error:?}", request.verb()),
+        }
     }
 
     /// The configuration, for tests that change it and reload.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::encoder::{Encoder, Examined, FollowUp, Outgoing};
 use super::{status, written};
 use crate::imap::command::StatusItem;
-use crate::types::{Secret, UidSet};
+use crate::types::{MessageId, Secret, UidSet};
 
 /// Commands of our own. Closed, and without a variant that changes or removes mail: those
 /// need a permit (invariant 1).
@@ -49,6 +49,12 @@ pub enum Housekeeping<'a> {
     Examine {
         folder: &'a [u8],
         condstore: bool,
+    },
+    /// `UID SEARCH` in the open folder, for messages with this Message-ID; with `sizes`, for
+    /// those of so many octets only, both included.
+    Find {
+        id: &'a MessageId,
+        sizes: Option<(u64, u64)>,
     },
     /// All UIDs of the selected folder.
     Uids {
@@ -112,6 +118,16 @@ pub fn housekeeping(what: &Housekeeping<'_>, tag: &str) -> Option<Outgoing> {
         Housekeeping::Examine { folder, condstore } => {
             let line = line.word("EXAMINE").string(folder);
             if condstore { line.word("(CONDSTORE)").end() } else { line.end() }
+        }
+        Housekeeping::Find { id, sizes } => {
+            let line = line.word("UID SEARCH HEADER Message-ID").string(id.as_str().as_bytes());
+            match sizes {
+                Some((least, most)) => {
+                    let (below, above) = (least.saturating_sub(1), most.saturating_add(1));
+                    line.word(format_args!("LARGER {below} SMALLER {above}")).end()
+                }
+                None => line.end(),
+            }
         }
         Housekeeping::Uids { esearch: true } => line.word("UID SEARCH RETURN (ALL) ALL").end(),
         Housekeeping::Uids { esearch: false } => line.word("UID SEARCH ALL").end(),

@@ -7,6 +7,7 @@
 mod encoder;
 mod fetch;
 mod housekeeping;
+mod outbox;
 mod search;
 
 use crate::policy::{Step, StepKind, StoreMode, Target};
@@ -19,6 +20,7 @@ use encoder::Encoder;
 pub use encoder::{Examined, FollowUp, Outgoing};
 pub use fetch::{Rename, peek_renames};
 pub use housekeeping::{Housekeeping, housekeeping};
+pub use outbox::{file, mark};
 
 /// Longest set that replaces the client's own: servers refuse long lines.
 const MAX_SET: usize = 7_000;
@@ -139,7 +141,8 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
             };
             unselect(line, context)
         }
-        StepKind::Address | StepKind::Submit { .. } => None,
+        // By the outbox: see [`file`] and [`mark`].
+        StepKind::Address | StepKind::Submit { .. } | StepKind::File | StepKind::Parent(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
 use crate::imap::command::{Append, Command, Fetch, FetchItem, Open, Search, SearchKey, StatusItem, Store};
 use crate::imap::frame::{Event, Framer, Limits};
 use crate::imap::parse;
-use crate::policy::{StepKind, StoreMode, Target};
+use crate::policy::{Mark, StepKind, StoreMode, Target};
 use crate::types::{Flag, Flags, FolderName, Keyword, NumberSet, Secret, SystemFlag, UidSet, UidValidity};
 use proptest::prelude::*;
 
@@ -180,6 +180,8 @@ fn steps_of_changing_commands() {
         (StepKind::Unselect, "EXPUNGE", "nothing"),
         (StepKind::Address, "NOOP", "nothing"),
         (StepKind::Submit { on_behalf: false }, "NOOP", "nothing"),
+        (StepKind::File, "NOOP", "nothing"),
+        (StepKind::Parent(Mark::Answered), "STORE 1 +FLAGS \\Answered", "nothing"),
     ] {
         assert_eq!(
             written(&kind, line).trim_end_matches("\\r\\n").replace("\\\\", "\\").replace("\\\"", "\""),

@@ -2,6 +2,7 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Found, Manner, Stop, read_out};
+use super::sent::Coming;
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::action::{Ask, ask};
@@ -44,8 +45,9 @@ impl Session {
             reply::tagged(self.client.wire.out(), &tag, Outcome::No, "TOOBIG", &text);
             return Ok(());
         }
-        let stored = self.store_message(&tag, &command, permit, announced).await;
-        stored?;
+        if let Some(coming) = self.look_at_copy(&tag, &command, announced).await? {
+            self.store_message(&tag, &command, permit, coming).await?;
+        }
         self.watch.append(None);
         if !self.holds_folder() {
             self.release().await?;
@@ -58,12 +60,12 @@ impl Session {
         tag: &Tag,
         command: &Command,
         mut permit: Permit,
-        announced: Announced,
+        mut coming: Coming,
     ) -> Result<(), Ended> {
         // A refusal must come before the message, also where the connection is missing.
         if !self.lease(tag, EnabledSet::Plain).await? {
             let answer = std::mem::take(self.client.wire.out());
-            self.drop_message(announced).await?;
+            self.drop_coming(&coming).await?;
             self.client.wire.queue(&answer);
             return Ok(());
         }
@@ -72,21 +74,22 @@ impl Session {
         let step = match permit.next(&facts) {
             Next::Run(step) => step,
             Next::Refuse(denial) => {
-                self.drop_message(announced).await?;
+                self.drop_coming(&coming).await?;
                 return self.deny(tag, command, &denial).await;
             }
-            Next::Done => return self.drop_message(announced).await,
+            Next::Done => return self.drop_coming(&coming).await,
         };
         self.watch.append(super::record::target(command).cloned());
         self.watch.look_again()?;
         let mut found = Found::default();
-        let sent = self.send_message(tag, command, &step, announced, &mut found).await;
+        let sent = self.send_message(tag, command, &step, &mut coming, &mut found).await;
         let effective = self.watch.effective().clone();
         let outcome = super::record::outcome(&sent, &found);
         if let Some(act) = super::record::act(&step, command, None, &[]) {
             self.recorder.change(&effective, act, outcome, &found).await?;
         }
         if outcome == Came::Done {
+            coming.stored(command, &found);
             self.keep_drafts(&step, command, &found).await;
         }
         let answer = sent?;
@@ -100,12 +103,12 @@ impl Session {
         tag: &Tag,
         command: &Command,
         step: &Step,
-        announced: Announced,
+        coming: &mut Coming,
         found: &mut Found,
     ) -> Result<Answer, Ended> {
         let refused = |code: &str| Answer { condition: Condition::No, code: Some(code.to_owned()) };
         let Some((outgoing, ours)) = self.write(step, command) else {
-            self.drop_message(announced).await?;
+            self.drop_coming(coming).await?;
             return Ok(refused("CANNOT"));
         };
         let manner = self.manner(step, command);
@@ -115,15 +118,17 @@ impl Session {
             exchange.send(part).await?;
             if let Stop::Tagged(answer) = exchange.read(&ours, found).await? {
                 let answer = answer.before_the_end()?;
-                self.drop_message(announced).await?;
+                self.drop_coming(coming).await?;
                 return Ok(answer);
             }
         }
-        if announced.synchronising {
-            reply::continuation(self.client.wire.out(), "OK");
+        if coming.held.is_none() {
+            if coming.announced.synchronising {
+                reply::continuation(self.client.wire.out(), "OK");
+            }
+            self.client.take_literal();
         }
-        self.client.take_literal();
-        if let Err(nul) = self.stream(announced.size).await? {
+        if let Err(nul) = self.stream(coming).await? {
             return self.cut(nul).await;
         }
         let end = self.client.end_of_literal();
@@ -165,8 +170,14 @@ impl Session {
 
     /// Moves the message's octets, as they come and go: nothing is kept. `Err` counts what of
     /// the message is still to come after a NUL, which no message may have (RFC 3501 §9, CHAR8).
-    async fn stream(&mut self, size: u64) -> Result<Result<(), u64>, Ended> {
-        let mut left = size;
+    async fn stream(&mut self, coming: &mut Coming) -> Result<Result<(), u64>, Ended> {
+        let mut left = coming.left();
+        if let Some(held) = coming.held.take() {
+            if memchr::memchr(0, &held).is_some() {
+                return Ok(Err(left));
+            }
+            self.send_held(&held).await?;
+        }
         while left > 0 {
             if self.client.wire.buffered().is_empty() {
                 let fill = self.client.fill();
@@ -198,6 +209,32 @@ impl Session {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// The beginning of a message that was looked at.
+    async fn send_held(&mut self, held: &[u8]) -> Result<(), Ended> {
+        let mut rest = held;
+        while !rest.is_empty() {
+            let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
+            let wrote = self.watch.unless_lost(Waiting::Upstream, lease.wire.write_some(rest)).await;
+            // Cut off in the middle of a literal: upstream must not take it for whole.
+            match wrote.inspect_err(|_| self.lease = None)? {
+                Ok(taken) => rest = &rest[taken..],
+                Err(_) => return Err(Ended::UpstreamGone),
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a message that may have begun.
+    async fn drop_coming(&mut self, coming: &Coming) -> Result<(), Ended> {
+        if coming.held.is_none() {
+            return self.drop_message(coming.announced).await;
+        }
+        let skip = self.client.skip(coming.left());
+        self.watch.unless_lost(Waiting::Rest, skip).await??;
+        let end = self.client.end_of_literal();
+        self.watch.unless_lost(Waiting::Rest, end).await?
     }
 
     /// A message that may not be stored was half-way up: upstream's connection is cut, so that

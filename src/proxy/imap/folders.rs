@@ -104,7 +104,7 @@ impl Session {
         if !self.lease(tag, EnabledSet::Plain).await? {
             return Ok(());
         }
-        match self.steps(tag, command, permit).await? {
+        match self.steps(tag, command, permit, Vec::new()).await? {
             Ok(done) => {
                 if done.condition == Condition::Ok {
                     self.folders_changed(command).await?;

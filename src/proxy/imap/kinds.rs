@@ -38,7 +38,9 @@ pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::DeleteFolder
         | StepKind::Unselect
         | StepKind::Address
-        | StepKind::Submit { .. } => None,
+        | StepKind::Submit { .. }
+        | StepKind::File
+        | StepKind::Parent(_) => None,
     }
 }
 
@@ -65,17 +67,6 @@ pub(super) fn numbers_by_uid(command: &Command) -> bool {
         Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
         _ => false,
     }
-}
-
-/// Whether the command changes flags or copies, and names messages by sequence number or `*`.
-pub(super) fn changes_unnamed(command: &Command) -> bool {
-    let (uid, set) = match command {
-        Command::Store { uid, store } => (uid, &store.set),
-        Command::Copy { uid, set, .. } => (uid, set),
-        Command::Fetch { uid, fetch } if fetch.marks_seen() => (uid, &fetch.set),
-        _ => return false,
-    };
-    !uid || set.has_last()
 }
 
 /// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).

@@ -17,6 +17,7 @@ mod lease;
 mod lines;
 mod local;
 mod login;
+mod naming;
 mod open;
 mod overlay;
 mod park;
@@ -25,6 +26,7 @@ mod reader;
 mod record;
 mod run;
 mod scene;
+mod sent;
 mod session;
 mod watch;
 
@@ -40,6 +42,7 @@ use self::login::{LoggedIn, Stranger};
 use self::record::Recorder;
 use self::session::Session;
 use self::watch::Watch;
+use super::outbox::Outbox;
 use super::{Peer, Targets, clock};
 use crate::auth::{Authenticator, LoginSeparator};
 use crate::imap::realm::Realm;
@@ -94,6 +97,7 @@ pub struct Services {
     pub catalogues: Arc<Catalogues>,
     /// Folders watched for sessions without a connection.
     pub mirrors: Arc<Mirrors>,
+    pub outbox: Arc<Outbox>,
     pub journal: Journal,
     pub counters: Arc<Counters>,
     /// Counts each user's sessions.

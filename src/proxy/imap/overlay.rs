@@ -336,7 +336,8 @@ impl Session {
             .is_some_and(|folder| self.watch.place_of(folder).class == FolderClass::Trash);
         let Some(overlay) = self.overlay() else { return Vec::new() };
         let known = overlay.marks.as_ref().map(|marks| marks.seen().clone()).unwrap_or_default();
-        let read = found.read.minus(&known);
+        let marks = matches!(step.kind(), StepKind::Fetch { marks: true, .. });
+        let read = if marks { found.read.minus(&known) } else { UidSet::new() };
         let mut changes = Vec::new();
         if !read.is_empty() {
             changes.push(Marking::Seen(read));

@@ -9,7 +9,8 @@ use super::session::Selected;
 use crate::imap::command::Command;
 use crate::imap::response::Condition;
 use crate::policy::{Denial, Effective, Step, StepKind, StoreMode, Target};
-use crate::telemetry::{Act, Actor, Counted, Durability, Event, Journal, Outcome, Seq, SessionId};
+use crate::proxy::clock;
+use crate::telemetry::{Act, Actor, Counted, Durability, End, Event, Journal, Outcome, Seq, SessionId};
 use crate::types::{FolderName, UidSet};
 
 /// Writes a session's lines.
@@ -71,10 +72,12 @@ impl Recorder {
         self.journal.count(Counted::Refused { user, mailbox, verb: verb(command), why });
     }
 
-    /// The session was ended because the grant was.
+    /// The session was ended because the grant was, by somebody or by its date.
     pub(super) async fn revoked(&mut self, effective: &Arc<Effective>) {
         let actor = self.actor(effective);
-        let event = Event::SessionEnded { actor, why: crate::telemetry::End::Revoked };
+        let expired = effective.good_until.is_some_and(|end| end <= clock::now());
+        let why = if expired { End::Expired } else { End::Revoked };
+        let event = Event::SessionEnded { actor, why };
         // The session ends whether or not this can be written; the failure is in the log.
         let _ = self.write(event, Durability::Grouped).await;
     }
@@ -170,7 +173,9 @@ pub(super) fn act(
         | StepKind::FindFlagged(_)
         | StepKind::Unselect
         | StepKind::Address
-        | StepKind::Submit { .. } => return None,
+        | StepKind::Submit { .. }
+        | StepKind::File
+        | StepKind::Parent(_) => return None,
         StepKind::Store { mode, flags, .. } => {
             let sign = match mode {
                 StoreMode::Add => "+",

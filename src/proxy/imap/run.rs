@@ -2,7 +2,7 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
-use super::kinds::{changes_unnamed, listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
+use super::kinds::{listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::command::{Command, Tag};
@@ -47,7 +47,7 @@ impl Session {
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy { .. }
-            | Command::Move { .. } => self.in_folder(tag, &command, permit).await,
+            | Command::Move { .. } => self.in_folder(tag, command, permit).await,
             Command::Capability
             | Command::Logout
             | Command::Id { .. }
@@ -69,21 +69,28 @@ impl Session {
     }
 
     /// A command on the open folder.
-    async fn in_folder(&mut self, tag: &Tag, command: &Command, permit: Permit) -> Result<(), Ended> {
-        if needs_condstore(command) {
+    async fn in_folder(&mut self, tag: &Tag, mut command: Command, permit: Permit) -> Result<(), Ended> {
+        if needs_condstore(&command) {
             self.condstore_used();
         }
         if self.is_parked() && matches!(command, Command::Noop | Command::Check) {
             self.poll_parked(tag).await?;
-            self.finish(tag, command, &Done { condition: Condition::Ok, code: None });
+            self.finish(tag, &command, &Done { condition: Condition::Ok, code: None });
             return Ok(());
         }
         if self.has_overlay() {
             Box::pin(self.number_new_messages(tag)).await?;
         }
-        match self.steps(tag, command, permit).await? {
-            Ok(done) => self.finish(tag, command, &done),
-            Err(denial) => return self.deny(tag, command, &denial).await,
+        let named = match self.name_messages(tag, &mut command, &permit).await? {
+            Ok(named) => named,
+            Err(done) => {
+                self.finish(tag, &command, &done);
+                return Ok(());
+            }
+        };
+        match self.steps(tag, &command, permit, named).await? {
+            Ok(done) => self.finish(tag, &command, &done),
+            Err(denial) => return self.deny(tag, &command, &denial).await,
         }
         Ok(())
     }
@@ -112,14 +119,11 @@ impl Session {
         tag: &Tag,
         command: &Command,
         mut permit: Permit,
+        mut named: Vec<(u32, u32)>,
     ) -> Result<Result<Done, Denial>, Ended> {
         let mut last = Fact::Start;
         let mut done = Done { condition: Condition::Ok, code: None };
         let mut searched = None;
-        let mut named = match self.name_messages(tag, command, &permit).await? {
-            Ok(named) => named,
-            Err(refused) => return Ok(Ok(refused)),
-        };
         loop {
             self.watch.refresh()?;
             let own = self.own_drafts();
@@ -156,26 +160,6 @@ impl Session {
                 named.clone_from(numbers);
             }
         }
-    }
-
-    /// Finds (sequence number, UID) of the messages that a command is about to change and does
-    /// not name: the journal must (invariant 12). By number as the command is, so that no EXPUNGE
-    /// comes between (invariant 7). Or upstream's refusal.
-    async fn name_messages(
-        &mut self,
-        tag: &Tag,
-        command: &Command,
-        permit: &Permit,
-    ) -> Result<Result<Vec<(u32, u32)>, Done>, Ended> {
-        self.watch.refresh()?;
-        let naming = permit.naming(self.watch.effective());
-        let Some(step) = naming.filter(|_| changes_unnamed(command)) else { return Ok(Ok(Vec::new())) };
-        let mut found = Found::default();
-        let answer = self.step(tag, command, &step, &mut found).await?;
-        Ok(match answer.is_ok() {
-            true => Ok(self.asked(command, found.numbers)),
-            false => Err(Done { condition: answer.condition, code: answer.code }),
-        })
     }
 
     /// The answer to a SEARCH that was asked in several questions.
@@ -381,7 +365,9 @@ impl Session {
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Address
-            | StepKind::Submit { .. } => Show::Answer,
+            | StepKind::Submit { .. }
+            | StepKind::File
+            | StepKind::Parent(_) => Show::Answer,
         };
         let no_expunge = match command {
             Command::Fetch { .. }
@@ -441,12 +427,14 @@ impl Session {
             | StepKind::DeleteFolder
             | StepKind::Unselect
             | StepKind::Address
-            | StepKind::Submit { .. } => Fact::Done,
+            | StepKind::Submit { .. }
+            | StepKind::File
+            | StepKind::Parent(_) => Fact::Done,
         }
     }
 
     /// Those messages that the command names: upstream may tell of others in between.
-    fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    pub(super) fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
         let (Command::Store { store: crate::imap::command::Store { set, .. }, .. }
         | Command::Fetch { fetch: crate::imap::command::Fetch { set, .. }, .. }
         | Command::Copy { set, .. }
@@ -455,12 +443,8 @@ impl Session {
             return Vec::new();
         };
         let by_uid = numbers_by_uid(command);
-        let last = if by_uid {
-            numbers.iter().map(|(_, uid)| *uid).max().unwrap_or(0)
-        } else {
-            self.selected.as_ref().map_or(0, |selected| selected.messages)
-        };
-        let meant = set.resolve(last);
+        let last = numbers.iter().map(|(number, uid)| if by_uid { *uid } else { *number }).max();
+        let meant = set.resolve(last.unwrap_or(0));
         numbers
             .into_iter()
             .filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number }))

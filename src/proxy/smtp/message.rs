@@ -8,12 +8,14 @@ use super::host::{Host, Lost};
 use super::parents::Found;
 use super::record::Sending;
 use super::senders::{Bound, Origin};
+use super::sent::{Leaves, Leaving, Sent};
 use super::session::Session;
 use super::stream::{Body, Head, Incoming};
 use super::transaction::{Permitted, Transaction};
 use super::words::{self, About};
 use crate::policy::Answering;
 use crate::proxy::clock;
+use crate::proxy::outbox::Trouble;
 use crate::smtp::header::{Header, Rewrite, Rewritten, Style};
 use crate::smtp::reply::Outcome as Meaning;
 use crate::smtp::writer::Release;
@@ -28,6 +30,7 @@ struct Cleared {
     permitted: Permitted,
     release: Release,
     rewritten: Rewritten,
+    leaves: Leaves,
 }
 
 impl Session<'_> {
@@ -56,6 +59,16 @@ impl Session<'_> {
             Ok(cleared) => cleared,
             Err(answer) => return Ok(answer),
         };
+        let shared = cleared.to.origin.mailbox();
+        let reservation = match self.reserve(shared, &cleared.leaves).await? {
+            Ok(reservation) => reservation,
+            Err(answer) => return Ok(answer),
+        };
+        let sections = (head.section.as_slice(), cleared.rewritten.section.as_slice());
+        let draft = match self.draft(shared, &cleared.leaves, sections) {
+            Ok(draft) => draft,
+            Err(trouble) => return Ok(trouble.answer()),
+        };
         if !goes_by(&transaction, &cleared.to)
             && let Err(answer) = self.replay(&transaction, cleared.release.leave(), &cleared.to).await?
         {
@@ -76,7 +89,9 @@ impl Session<'_> {
             self.uncount();
             return Ok(Answer::new(451, 3, 0, "The service has a problem; please try again later"));
         };
-        self.hand_in(incoming, head, &cleared, intent).await
+        let Cleared { release, rewritten, leaves, .. } = cleared;
+        let leaving = Leaving { draft, details: leaves.details, reservation, intent };
+        self.hand_in(incoming, (head, &rewritten), &release, leaving).await
     }
 
     /// How it came out: on record, and counted no more if it did not go.
@@ -99,16 +114,16 @@ impl Session<'_> {
     async fn hand_in(
         &mut self,
         incoming: &mut Incoming,
-        head: Head,
-        cleared: &Cleared,
-        intent: Seq,
+        (head, rewritten): (Head, &Rewritten),
+        release: &Release,
+        leaving: Leaving,
     ) -> Result<Answer, Ended> {
-        if let Some(answer) = self.open_data(&cleared.release).await? {
-            self.came_out(intent, Outcome::Refused, None).await;
+        if let Some(answer) = self.open_data(release).await? {
+            self.came_out(leaving.intent, Outcome::Refused, None).await;
             return Ok(answer);
         }
         incoming.limit(self.host.as_ref().and_then(Host::most_octets));
-        self.pass(incoming, head, &cleared.rewritten, intent).await
+        self.pass(incoming, head, rewritten, leaving).await
     }
 
     /// As whom the header says it goes, whether it may, and the header that goes out.
@@ -156,7 +171,10 @@ impl Session<'_> {
             Ok(rewritten) => rewritten,
             Err(answer) => return Ok(Err(answer)),
         };
-        Ok(Ok(Cleared { to, permitted, release, rewritten }))
+        let shared = to.origin.mailbox().is_some();
+        let leaves = Leaves::of(&header, &rewritten, &permitted, (&transaction.taken, shared));
+        let Some(leaves) = leaves else { return Ok(Err(words::confused())) };
+        Ok(Ok(Cleared { to, permitted, release, rewritten, leaves }))
     }
 
     /// Whether it answers one of the mailbox's messages, where that matters.
@@ -272,10 +290,12 @@ impl Session<'_> {
         incoming: &mut Incoming,
         head: Head,
         rewritten: &Rewritten,
-        intent: Seq,
+        leaving: Leaving,
     ) -> Result<Answer, Ended> {
+        let Leaving { mut draft, details, reservation, intent } = leaving;
         let Some(mut host) = self.host.take() else { return Ok(words::confused()) };
-        let passed = incoming.body(self.client, &mut self.watch, &mut host, (&rewritten.section, head)).await;
+        let ways = (&mut host, &mut draft);
+        let passed = incoming.body(self.client, &mut self.watch, ways, (&rewritten.section, head)).await;
         let body = match passed {
             Ok(body) => body,
             Err(ended) => {
@@ -284,20 +304,32 @@ impl Session<'_> {
                 return Err(ended);
             }
         };
-        // Without its end the message is not taken.
+        // Without its end the message is not taken. The end goes up when the record is on disk.
+        let recipients = details.recipients.clone();
+        let spooled = match body {
+            Body::Whole => draft.spooled(details).await.map_err(Trouble::answer),
+            Body::Bad(answer) => Err(answer),
+        };
         let still = self.watch.effective().map_err(cut);
-        let stopped = match (body, still) {
-            (Body::Whole, Ok(_)) => return self.finish(host, intent).await,
-            (Body::Bad(answer), Ok(_)) => Ok(answer),
-            (_, Err(ended)) => Err(ended),
+        let stopped = match (spooled, still) {
+            (Ok(pending), Ok(_)) => {
+                let sent = Sent { pending, reservation, recipients };
+                return self.finish(host, intent, sent).await;
+            }
+            (Ok(pending), Err(ended)) => {
+                pending.refused();
+                Err(ended)
+            }
+            (Err(answer), Ok(_)) => Ok(answer),
+            (Err(_), Err(ended)) => Err(ended),
         };
         host.abort();
-        self.recorder.outcome(intent, Outcome::Refused, None).await;
+        self.came_out(intent, Outcome::Refused, None).await;
         stopped
     }
 
     /// The final dot, upstream's verdict, the record of it, and only then our answer.
-    async fn finish(&mut self, mut host: Host, intent: Seq) -> Result<Answer, Ended> {
+    async fn finish(&mut self, mut host: Host, intent: Seq, sent: Sent) -> Result<Answer, Ended> {
         host.out().extend_from_slice(data::END);
         let (reply, gone) = match host.flush().await {
             Ok(()) => self.verdict(&mut host).await,
@@ -307,6 +339,7 @@ impl Session<'_> {
             Ok(reply) => judged(reply),
             Err(Lost) => (Outcome::Unknown, None, words::confused()),
         };
+        sent.judged(outcome).await;
         self.came_out(intent, outcome, queue_id).await;
         match outcome {
             Outcome::Done | Outcome::Refused => {

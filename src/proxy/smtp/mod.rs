@@ -14,6 +14,7 @@ mod own;
 mod parents;
 mod record;
 mod senders;
+mod sent;
 mod session;
 mod stream;
 mod transaction;
@@ -33,6 +34,7 @@ pub use self::own::OwnHostSettings;
 pub use self::parents::{Finding, Found, Parents, Unknown};
 use self::session::Session;
 use super::Peer;
+use super::outbox::Outbox;
 use crate::auth::Authenticator;
 use crate::net::{Admission, Draining, Gate, Wire};
 use crate::smtp::session::Limits;
@@ -98,6 +100,7 @@ pub struct Services {
     pub store: Store,
     pub authenticator: Arc<Authenticator>,
     pub connector: Connector,
+    pub outbox: Arc<Outbox>,
     pub journal: Journal,
     pub counters: Arc<Counters>,
     /// What a message answers.

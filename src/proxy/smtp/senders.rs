@@ -18,6 +18,14 @@ pub(super) enum Origin {
 }
 
 impl Origin {
+    /// The shared mailbox that it goes out from; none for a person's own mail.
+    pub(super) fn mailbox(&self) -> Option<&Mailbox> {
+        match self {
+            Self::Mailbox(mailbox) => Some(mailbox),
+            Self::Own(_) => None,
+        }
+    }
+
     /// The mailbox's number, or that of the person's home.
     pub(super) fn id(&self) -> MailboxId {
         match self {

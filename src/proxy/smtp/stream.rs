@@ -7,6 +7,7 @@ use super::host::{Host, Lost};
 use super::message::cut;
 use super::watch::Watch;
 use super::words;
+use crate::proxy::outbox::{Draft, Trouble};
 use crate::smtp::Answer;
 use crate::smtp::data::{DataReader, Event, Fault};
 use crate::smtp::header::{Collected, Collector, HeaderFault};
@@ -93,22 +94,24 @@ impl Incoming {
         }
     }
 
-    /// Writes header and body upstream, up to the final dot, which is left out.
+    /// Writes header and body upstream, up to the final dot, which is left out; the body goes
+    /// into the draft, too, which has the header already.
     pub(super) async fn body(
         &mut self,
         client: &mut Client,
         watch: &mut Watch,
-        host: &mut Host,
+        (host, draft): (&mut Host, &mut Draft),
         (section, head): (&[u8], Head),
     ) -> Result<Body, Ended> {
         // What came with the header may be too much already.
         if self.octets > self.most_octets {
             return Ok(Body::Bad(too_large(self.most_octets)));
         }
-        for part in [section, &head.rest] {
-            if guarded(watch, send(host, part)).await? == Err(Lost) {
-                return Ok(Body::Bad(words::confused()));
-            }
+        if guarded(watch, send(host, section)).await? == Err(Lost) {
+            return Ok(Body::Bad(words::confused()));
+        }
+        if let Err(answer) = guarded(watch, pass(host, draft, &head.rest)).await? {
+            return Ok(Body::Bad(answer));
         }
         while !self.ended {
             self.wait(client, watch).await?;
@@ -119,7 +122,7 @@ impl Incoming {
                     if self.octets > self.most_octets {
                         Some(too_large(self.most_octets))
                     } else {
-                        guarded(watch, send(host, span)).await?.err().map(|Lost| words::confused())
+                        guarded(watch, pass(host, draft, span)).await?.err()
                     }
                 }
                 Event::Nothing => None,
@@ -159,6 +162,12 @@ impl Incoming {
         }
         watch.unless_lost(self.seconds, Ended::Slow, client.fill()).await.map_err(cut)?
     }
+}
+
+/// A piece of the body, to the two places where it goes.
+async fn pass(host: &mut Host, draft: &mut Draft, octets: &[u8]) -> Result<(), Answer> {
+    draft.body(octets).await.map_err(Trouble::answer)?;
+    send(host, octets).await.map_err(|Lost| words::confused())
 }
 
 /// Writes short pieces together, and long ones as they are.

@@ -10,10 +10,11 @@ use super::session::Session;
 use super::words;
 use crate::policy::{Action, Answering, Decision, Doubt, Effective, Fact, Facts, Next, Step, decide};
 use crate::proxy::clock;
+use crate::proxy::outbox::Trouble;
 use crate::smtp::command::{Body, Mail, Rcpt};
 use crate::smtp::writer::{self, Leave};
 use crate::smtp::{Answer, Path};
-use crate::store::Mailbox;
+use crate::store::{Mailbox, SentCopy};
 use crate::telemetry::Counter;
 use crate::types::{Address, MailboxId, UidSet};
 
@@ -86,6 +87,10 @@ impl Session<'_> {
             Ok(None) => return Ok(Ok(None)),
             Err(answer) => return Ok(Err(answer)),
         };
+        let files = origin.mailbox().is_some_and(|mailbox| mailbox.options.sent_copy == SentCopy::File);
+        if files && !self.services.outbox.has_room(mail.size.unwrap_or(0)) {
+            return Ok(Err(Trouble::Full.answer()));
+        }
         let sender = mail.path.is_some().then_some(address);
         let permitted = match self.may(&origin, Answering::Unread)? {
             Ok(permitted) => permitted,

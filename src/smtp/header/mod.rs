@@ -6,6 +6,7 @@
 
 mod mailbox;
 mod rewrite;
+mod thread;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,6 +15,7 @@ use super::Answer;
 
 pub use mailbox::{Mailbox, MailboxFault};
 pub use rewrite::{MAX_GROWTH, Rewrite, Rewritten, Style};
+pub use thread::{Parent, message_id};
 
 /// Longest header section in octets. Longer ones are seen with thousands of recipients in To only.
 pub const MAX_HEADER: usize = 256 * 1024;

@@ -16,13 +16,14 @@ use tokio::time::timeout;
 use crate::auth::{Authenticator, HashSettings, LoginSettings, ThrottleSettings, hash_password};
 use crate::net::{DialSettings, Dialer, Drain, Gate, LimitSettings, Stream, Wire};
 use crate::policy::{Holder, Narrowing, RoleName};
+use crate::proxy::outbox::{self, Outbox};
 use crate::proxy::smtp::{OwnHostSettings, Parents, Peer, Services, Settings, Unknown, serve};
 use crate::store::{self, NewGrant, NewMailbox, NewUser, Options, Sealer, Store, Submission};
 use crate::telemetry::{Counters, Journal, SessionId};
 use crate::types::{
     Account, Address, Endpoint, GrantId, LoginName, Secret, Security, ShortName, Trust, UserId,
 };
-use crate::upstream::{ConnectSettings, Connector};
+use crate::upstream::{Catalogues, ConnectSettings, Connector, PoolSettings, Pools};
 
 /// Long enough for a loaded machine; nothing waits for it that goes well.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -112,11 +113,22 @@ impl World {
         let login = LoginSettings { hashing, throttle, ..LoginSettings::default() };
         let dialer = Arc::new(Dialer::new(DialSettings::default()));
         let gate = Arc::new(Gate::new(LimitSettings::default()));
+        let connector = Connector::new(dialer, ConnectSettings::default());
+        let pools = Pools::new(connector.clone(), PoolSettings::default());
+        let needs = outbox::Needs {
+            store: store.clone(),
+            journal: journal.clone(),
+            catalogues: Arc::new(Catalogues::new(Arc::clone(&pools))),
+            pools,
+            targets: Arc::default(),
+        };
+        let outbox = Outbox::open(dir.path(), outbox::Settings::default(), needs).unwrap();
         let services = Services {
             settings: Settings { host_name: "mx.example.org".into(), ..settings },
             store,
             authenticator: Arc::new(Authenticator::new(login).unwrap()),
-            connector: Connector::new(dialer, ConnectSettings::default()),
+            connector,
+            outbox,
             journal,
             counters: Arc::new(Counters::default()),
             parents: Arc::new(Unknown),
@@ -200,6 +212,7 @@ impl World {
             store: Store::open(&dir, sealer, store::Settings::default()).unwrap(),
             authenticator: Arc::clone(&self.services.authenticator),
             connector: self.services.connector.clone(),
+            outbox: Arc::clone(&self.services.outbox),
             journal: self.services.journal.clone(),
             counters: Arc::clone(&self.services.counters),
             parents: Arc::clone(&self.services.parents),

@@ -1,0 +1,419 @@
+//! What the outbox knows, in memory: messages, and the copies that clients store themselves.
+//!
+//! Everything here is decided under one lock and without waiting, so that of a client's copy
+//! and ours exactly one is stored, whichever comes first.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use super::spool::Room;
+use crate::store::{Fate, Filing, Outgoing, ParentMark, Place};
+use crate::types::{MailboxId, MessageId, OutboxId, Timestamp, UserId};
+
+/// How long a client's copy is recognised: 60 minutes. Clients store it within seconds; an
+/// outbox that was offline sends and stores together.
+pub(super) const RECENT: i64 = 60 * 60 * 1000;
+
+/// Most messages remembered after they are done with: 5,000, an hour of a busy team. The
+/// oldest are forgotten first, and a client's late copy of one is stored.
+const KEPT: usize = 5_000;
+
+/// Most copies of clients remembered, for messages that may still be handed in: 1,000.
+const NOTED: usize = 1_000;
+
+/// First and longest wait after a failure; each is twice the one before.
+const BACK_OFF: (i64, i64) = (5_000, 30 * 60 * 1000);
+
+/// A message in the book.
+pub(super) struct Entry {
+    pub(super) record: Outgoing,
+    /// Its place in the spool, while it is there.
+    pub(super) room: Option<Room>,
+    /// A session is handing it in.
+    pub(super) live: bool,
+    /// A copy may have been stored already: it is looked for before another is.
+    pub(super) doubtful: bool,
+    /// Somebody is filing or marking.
+    pub(super) busy: bool,
+    pub(super) tries: u32,
+    /// When the next attempt is due; `None`: when an admin says so.
+    pub(super) due: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub(super) why: Option<String>,
+}
+
+impl Entry {
+    pub(super) fn new(record: Outgoing, room: Option<Room>) -> Self {
+        let due = Some(record.at);
+        Self { record, room, live: false, doubtful: false, busy: false, tries: 0, due, why: None }
+    }
+
+    /// Whether something is left to be done.
+    pub(super) fn is_open(&self) -> bool {
+        self.record.fate == Fate::Accepted && (self.wants_filing() || self.wants_marking())
+    }
+
+    pub(super) fn wants_filing(&self) -> bool {
+        self.record.copy == Filing::Wanted
+    }
+
+    pub(super) fn wants_marking(&self) -> bool {
+        self.record.answers.as_ref().is_some_and(|answers| answers.marking == ParentMark::Wanted)
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.is_open() && !self.busy && self.due.is_some_and(|due| due <= now)
+    }
+
+    /// Neither under way nor wanted, nor for an admin to look at.
+    fn is_done(&self) -> bool {
+        self.record.fate == Fate::Accepted && !self.is_open() && !self.busy
+    }
+}
+
+/// A message that a client stores by itself in a folder for sent mail.
+struct Noted {
+    number: u64,
+    copy: Copy,
+    at: Timestamp,
+    /// `None`: under way.
+    stored: Option<Option<Place>>,
+}
+
+/// What is known of a client's copy.
+#[derive(Clone, Debug)]
+pub(in crate::proxy) struct Copy {
+    pub(in crate::proxy) mailbox: MailboxId,
+    pub(in crate::proxy) user: UserId,
+    pub(in crate::proxy) id: MessageId,
+    /// Octets of the body.
+    pub(in crate::proxy) body: u64,
+}
+
+impl Copy {
+    fn is_of(&self, record: &Outgoing) -> bool {
+        self.mailbox == record.mailbox
+            && self.user == record.user
+            && record.message_id.as_ref() == Some(&self.id)
+            && self.is_as_long_as(record.body)
+    }
+
+    /// Within 2 %, and an empty line at the end: some clients add one.
+    fn is_as_long_as(&self, body: u64) -> bool {
+        self.body.abs_diff(body) <= (body / 50).max(2)
+    }
+}
+
+/// Whether the client has stored the copy of a message that was to be filed.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum ByClient {
+    No,
+    /// It is doing so just now.
+    UnderWay,
+    Stored(Option<Place>),
+}
+
+#[derive(Default)]
+pub(super) struct Book {
+    entries: BTreeMap<OutboxId, Entry>,
+    by_message: HashMap<(MailboxId, MessageId), Vec<OutboxId>>,
+    noted: VecDeque<Noted>,
+    last_note: u64,
+    last_id: u64,
+    serving: HashSet<MailboxId>,
+}
+
+/// Messages.
+impl Book {
+    /// A number that no message had before: the time, or the next one.
+    pub(super) fn next_id(&mut self, now: Timestamp) -> OutboxId {
+        self.last_id = u64::try_from(now.0).unwrap_or(0).max(self.last_id + 1);
+        OutboxId(self.last_id)
+    }
+
+    pub(super) fn insert(&mut self, entry: Entry) {
+        let id = entry.record.id;
+        self.last_id = self.last_id.max(id.0);
+        if let Some(message) = &entry.record.message_id {
+            self.by_message.entry((entry.record.mailbox, message.clone())).or_default().push(id);
+        }
+        self.entries.insert(id, entry);
+    }
+
+    pub(super) fn remove(&mut self, id: OutboxId) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        if let Some(message) = &entry.record.message_id {
+            let key = (entry.record.mailbox, message.clone());
+            if let Some(ids) = self.by_message.get_mut(&key) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.by_message.remove(&key);
+                }
+            }
+        }
+        Some(entry)
+    }
+
+    pub(super) fn get(&self, id: OutboxId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: OutboxId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// Messages with this Message-ID that went out from the mailbox.
+    pub(super) fn with_message(&self, mailbox: MailboxId, id: &MessageId) -> impl Iterator<Item = &Entry> {
+        let ids = self.by_message.get(&(mailbox, id.clone())).into_iter().flatten();
+        ids.filter_map(|id| self.entries.get(id))
+    }
+
+    /// The same message, octet for octet, from the same user, not being handed in just now:
+    /// what a client sends again that did not hear the answer.
+    pub(super) fn twins<'a>(&'a self, record: &'a Outgoing) -> impl Iterator<Item = &'a Entry> {
+        let ids = record.message_id.as_ref().map(|id| self.with_message(record.mailbox, id));
+        let same = move |entry: &&Entry| {
+            let other = &entry.record;
+            other.id != record.id
+                && !entry.live
+                && other.user == record.user
+                && other.digest == record.digest
+                && record.at.0 - other.at.0 <= RECENT
+        };
+        ids.into_iter().flatten().filter(same)
+    }
+}
+
+/// The client's own copy.
+impl Book {
+    /// A message that went out lately, whose copy this is; it is taken for that once.
+    pub(super) fn claim(&mut self, copy: &Copy, now: Timestamp) -> Option<OutboxId> {
+        let found = self.with_message(copy.mailbox, &copy.id).find(|entry| {
+            let record = &entry.record;
+            let ours = match record.copy {
+                Filing::Wanted | Filing::Filed(_) | Filing::SameAs(_) | Filing::Upstream => true,
+                Filing::Client => false,
+            };
+            let taken = record.fate == Fate::Accepted && !record.claimed;
+            ours && taken && copy.is_of(record) && now.0 - record.at.0 <= RECENT
+        });
+        let id = found?.record.id;
+        self.entries.get_mut(&id)?.record.claimed = true;
+        Some(id)
+    }
+
+    /// A client is about to store something by itself.
+    pub(super) fn note(&mut self, copy: Copy, now: Timestamp) -> u64 {
+        self.last_note += 1;
+        self.noted.retain(|noted| now.0 - noted.at.0 <= RECENT);
+        if self.noted.len() >= NOTED {
+            self.noted.pop_front();
+        }
+        self.noted.push_back(Noted { number: self.last_note, copy, at: now, stored: None });
+        self.last_note
+    }
+
+    /// It has, or has not.
+    pub(super) fn settle(&mut self, note: u64, stored: Option<Option<Place>>) {
+        match stored {
+            Some(place) => {
+                if let Some(noted) = self.noted.iter_mut().find(|noted| noted.number == note) {
+                    noted.stored = Some(place);
+                }
+            }
+            None => self.noted.retain(|noted| noted.number != note),
+        }
+    }
+
+    /// Whether a client has stored the copy that is about to be filed; it counts once.
+    pub(super) fn stored_by_client(&mut self, id: OutboxId) -> ByClient {
+        let Some(entry) = self.entries.get_mut(&id) else { return ByClient::No };
+        if entry.record.claimed {
+            return ByClient::No;
+        }
+        let Some(at) = self.noted.iter().position(|noted| noted.copy.is_of(&entry.record)) else {
+            return ByClient::No;
+        };
+        if self.noted[at].stored.is_none() {
+            return ByClient::UnderWay;
+        }
+        entry.record.claimed = true;
+        ByClient::Stored(self.noted.remove(at).and_then(|noted| noted.stored).flatten())
+    }
+}
+
+/// What is to be done.
+impl Book {
+    /// Mailboxes that have something due and that nobody serves; they are served from now on.
+    pub(super) fn begin_serving(&mut self, now: Timestamp) -> Vec<MailboxId> {
+        let due: HashSet<_> = self
+            .entries
+            .values()
+            .filter(|entry| entry.is_due(now))
+            .map(|entry| entry.record.mailbox)
+            .collect();
+        due.into_iter().filter(|mailbox| self.serving.insert(*mailbox)).collect()
+    }
+
+    pub(super) fn end_serving(&mut self, mailbox: MailboxId) {
+        self.serving.remove(&mailbox);
+    }
+
+    /// The oldest message of the mailbox that something is due for; it is busy from now on.
+    pub(super) fn take_due(&mut self, mailbox: MailboxId, now: Timestamp) -> Option<OutboxId> {
+        let due = |entry: &&mut Entry| entry.record.mailbox == mailbox && entry.is_due(now);
+        let entry = self.entries.values_mut().find(due)?;
+        entry.busy = true;
+        Some(entry.record.id)
+    }
+
+    /// When the next thing is due that is not due yet.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.entries
+            .values()
+            .filter(|entry| entry.is_open() && !entry.busy)
+            .filter_map(|entry| entry.due)
+            .min()
+    }
+
+    /// An attempt failed: another follows, unless it has gone on for `patience` milliseconds.
+    pub(super) fn put_off(&mut self, id: OutboxId, why: String, now: Timestamp, patience: i64) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.busy = false;
+        entry.why = Some(why);
+        let (first, longest) = BACK_OFF;
+        let wait = first.saturating_mul(1 << entry.tries.min(20)).min(longest);
+        entry.tries = entry.tries.saturating_add(1);
+        let over = now.0 - entry.record.at.0 > patience;
+        entry.due = (!over).then_some(now.plus_millis(wait));
+    }
+
+    /// Messages that are done with and no more needed, taken out; `keep` says for how many
+    /// milliseconds the messages of a mailbox are.
+    pub(super) fn expire(&mut self, now: Timestamp, keep: impl Fn(MailboxId) -> i64) -> Vec<OutboxId> {
+        let done = || self.entries.values().filter(|entry| entry.is_done());
+        let surplus = done().count().saturating_sub(KEPT);
+        let old = |entry: &&Entry| now.0 - entry.record.at.0 > keep(entry.record.mailbox);
+        let mut gone: HashSet<OutboxId> = done().filter(old).map(|entry| entry.record.id).collect();
+        gone.extend(done().take(surplus).map(|entry| entry.record.id));
+        gone.iter().for_each(|id| drop(self.remove(*id)));
+        gone.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::outgoing;
+    use crate::types::{FolderName, UidValidity};
+
+    fn book(records: impl IntoIterator<Item = Outgoing>) -> Book {
+        let mut book = Book::default();
+        records.into_iter().for_each(|record| book.insert(Entry::new(record, None)));
+        book
+    }
+
+    fn copy(user: u64, id: &str, body: u64) -> Copy {
+        Copy { mailbox: MailboxId(1), user: UserId(user), id: MessageId::parse(id).unwrap(), body }
+    }
+
+    fn place(uid: u32) -> Option<Place> {
+        Some(Place { folder: FolderName::inbox(), validity: UidValidity(1), uid })
+    }
+
+    const NOW: Timestamp = Timestamp(1_000);
+
+    #[test]
+    fn a_copy_is_recognised_once() {
+        let mut book = book([outgoing(1, 1, "<1@x>")]);
+        assert_eq!(book.claim(&copy(1, "<1@x>", 1_020), NOW), Some(OutboxId(1)));
+        assert_eq!(book.claim(&copy(1, "<1@x>", 1_000), NOW), None, "once each");
+    }
+
+    #[test]
+    fn what_is_not_its_copy_is_stored() {
+        for (other, what) in [
+            (copy(2, "<1@x>", 1_000), "somebody else's"),
+            (copy(1, "<2@x>", 1_000), "another message"),
+            (copy(1, "<1@x>", 1_021), "a second version"),
+            (copy(1, "<1@x>", 979), "a second version"),
+        ] {
+            assert_eq!(book([outgoing(1, 1, "<1@x>")]).claim(&other, NOW), None, "{what}");
+        }
+        let late = Timestamp(RECENT + 1);
+        let mine = copy(1, "<1@x>", 1_000);
+        assert_eq!(book([outgoing(1, 1, "<1@x>")]).claim(&mine, late), None, "a migration");
+        let unsent = Outgoing { fate: Fate::Spooled, ..outgoing(1, 1, "<1@x>") };
+        assert_eq!(book([unsent]).claim(&mine, NOW), None, "it may never go out");
+        let theirs = Outgoing { copy: Filing::Client, ..outgoing(1, 1, "<1@x>") };
+        assert_eq!(book([theirs]).claim(&mine, NOW), None, "the client files");
+    }
+
+    #[test]
+    fn a_client_that_stores_first() {
+        let mut book = book([]);
+        let note = book.note(copy(1, "<1@x>", 1_000), NOW);
+        let other = book.note(copy(1, "<1@x>", 2_000), NOW);
+        book.settle(other, Some(place(1)));
+        book.insert(Entry::new(outgoing(1, 1, "<1@x>"), None));
+        book.insert(Entry::new(outgoing(2, 1, "<1@x>"), None));
+        assert_eq!(book.stored_by_client(OutboxId(1)), ByClient::UnderWay);
+        book.settle(note, Some(place(7)));
+        assert_eq!(book.stored_by_client(OutboxId(1)), ByClient::Stored(place(7)));
+        assert_eq!(book.stored_by_client(OutboxId(2)), ByClient::No, "once each");
+        let note = book.note(copy(1, "<1@x>", 1_000), NOW);
+        book.settle(note, None);
+        assert_eq!(book.stored_by_client(OutboxId(2)), ByClient::No, "it failed");
+    }
+
+    #[test]
+    fn noted_copies_are_bounded() {
+        let mut book = book([outgoing(1, 1, "<0@x>"), outgoing(2, 1, "<1@x>")]);
+        for n in 0..=NOTED {
+            let note = book.note(copy(1, &format!("<{n}@x>"), 1_000), NOW);
+            book.settle(note, Some(place(1)));
+        }
+        assert_eq!(book.stored_by_client(OutboxId(1)), ByClient::No);
+        assert_eq!(book.stored_by_client(OutboxId(2)), ByClient::Stored(place(1)));
+    }
+
+    #[test]
+    fn failures_are_tried_again_for_days() {
+        let mut book = book([outgoing(1, 1, "<1@x>")]);
+        let day = 24 * 60 * 60 * 1000;
+        let (mut now, mut tries) = (Timestamp(0), 0);
+        while let Some(due) = book.next_due() {
+            now = due;
+            assert_eq!(book.take_due(MailboxId(1), now), Some(OutboxId(1)));
+            assert_eq!(book.take_due(MailboxId(1), now), None, "busy");
+            book.put_off(OutboxId(1), "no host".into(), now, 7 * day);
+            tries += 1;
+        }
+        assert!(now.0 > 7 * day && now.0 < 7 * day + BACK_OFF.1 * 2, "{now:?}");
+        assert!((300..400).contains(&tries), "{tries}");
+        assert!(book.expire(Timestamp(30 * day), |_| RECENT).is_empty(), "kept for an admin");
+    }
+
+    #[test]
+    fn what_is_done_is_forgotten() {
+        let filed = |id| Outgoing { copy: Filing::Filed(None), ..outgoing(id, 1, &format!("<{id}@x>")) };
+        let mut book = book((1..=KEPT as u64 + 2).map(filed));
+        let mut gone = book.expire(NOW, |_| RECENT);
+        gone.sort();
+        assert_eq!(gone, [OutboxId(1), OutboxId(2)]);
+        assert_eq!(book.expire(Timestamp(RECENT + 1), |_| RECENT).len(), KEPT);
+        assert!(book.entries().next().is_none() && book.by_message.is_empty());
+    }
+
+    #[test]
+    fn twins_are_the_same_octets_of_the_same_user() {
+        let first = outgoing(1, 1, "<1@x>");
+        let book = book([first.clone(), outgoing(2, 1, "<1@x>"), outgoing(3, 2, "<1@x>")]);
+        let again = Outgoing { id: OutboxId(9), ..first };
+        let twins: Vec<_> = book.twins(&again).map(|entry| entry.record.id).collect();
+        assert_eq!(twins, [OutboxId(1)]);
+    }
+}

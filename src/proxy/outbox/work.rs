@@ -1,0 +1,241 @@
+//! Files and marks, mailbox by mailbox, until there is nothing left to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::book::ByClient;
+use super::{Outbox, clock};
+use crate::imap::inventory::Inventory;
+use crate::net::Draining;
+use crate::store::{Filing, Mailbox, Outgoing, ParentMark, Place, StoreError};
+use crate::telemetry::{Durability, Event};
+use crate::types::{MailboxId, OutboxId};
+use crate::upstream::{Lease, LeaseError};
+
+/// Milliseconds for which messages of the last daemon are left alone: a mail host may still be
+/// storing what that one sent it before it was killed.
+pub(super) const SETTLE: i64 = 3_000;
+
+/// Mailboxes served at a time: hosts see one connection each.
+const AT_ONCE: usize = 16;
+
+/// Messages that are filed before the connection is given back for others to use.
+const BATCH: usize = 8;
+
+/// Longest time for a connection, and for the list of folders if none is at hand.
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// How often what is done is looked through, and the clock is.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What an attempt works with: the daemon's own connection, and what folders there are.
+pub(super) struct Hands {
+    pub(super) lease: Lease,
+    pub(super) folders: Arc<Inventory>,
+}
+
+/// How an attempt ended that did not do what it should.
+pub(super) enum Failed {
+    /// The connection is good for the next message.
+    Refused(String),
+    /// The connection is of no more use. `doubtful`: it may have been done all the same.
+    Lost { why: String, doubtful: bool },
+}
+
+impl Outbox {
+    /// Works until the daemon drains.
+    pub async fn run(self: Arc<Self>, mut drain: Draining) {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        loop {
+            let now = clock::now();
+            for mailbox in self.book().begin_serving(now) {
+                let (outbox, places) = (Arc::clone(&self), Arc::clone(&places));
+                tokio::spawn(async move {
+                    // Never closed, so that there is a place sooner or later.
+                    let _place = places.acquire_owned().await;
+                    outbox.serve(mailbox).await;
+                    outbox.book().end_serving(mailbox);
+                    outbox.wake.notify_one();
+                });
+            }
+            self.expire();
+            let next =
+                self.book().next_due().map(|due| Duration::from_millis(clock::now().millis_until(due)));
+            // What is due at once is being served: its end wakes us.
+            let wait = next.filter(|wait| !wait.is_zero()).map_or(TICK, |wait| wait.min(TICK));
+            tokio::select! {
+                () = drain.requested() => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn expire(&self) {
+        let gone = self.book().expire(clock::now(), |mailbox| self.keep(mailbox));
+        for id in gone {
+            self.ledger.remove_soon(id);
+        }
+    }
+
+    async fn serve(self: &Arc<Self>, mailbox: MailboxId) {
+        loop {
+            let Some(first) = self.book().take_due(mailbox, clock::now()) else { return };
+            let hands = match self.hands(mailbox).await {
+                Ok(hands) => hands,
+                Err(why) => {
+                    self.put_off(first, why);
+                    continue;
+                }
+            };
+            if self.serve_with(hands, first).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Serves a batch on one connection; `None` when nothing is due any more.
+    async fn serve_with(self: &Arc<Self>, mut hands: Hands, first: OutboxId) -> Option<()> {
+        let mut next = Some(first);
+        for _ in 0..BATCH {
+            let Some(id) = next else { break };
+            let mailbox = self.book().get(id).map(|entry| entry.record.mailbox);
+            match self.attend(&mut hands, id).await {
+                Ok(()) => self.done(id),
+                Err(Failed::Refused(why)) => self.put_off(id, why),
+                Err(Failed::Lost { why, doubtful }) => {
+                    if let Some(entry) = self.book().get_mut(id) {
+                        entry.doubtful |= doubtful;
+                    }
+                    self.put_off(id, why);
+                    return Some(());
+                }
+            }
+            next = mailbox.and_then(|mailbox| self.book().take_due(mailbox, clock::now()));
+        }
+        if let Some(id) = next
+            && let Some(entry) = self.book().get_mut(id)
+        {
+            entry.busy = false;
+        }
+        hands.lease.give_back().await;
+        next.map(drop)
+    }
+
+    /// The folders first: to list them takes the same connection.
+    async fn hands(&self, mailbox: MailboxId) -> Result<Hands, String> {
+        self.hands_by(mailbox, Instant::now() + CONNECT).await
+    }
+
+    pub(super) async fn hands_by(&self, mailbox: MailboxId, deadline: Instant) -> Result<Hands, String> {
+        let target =
+            self.needs.targets.of(&self.needs.store, mailbox, None).map_err(|error| match error {
+                StoreError::Unknown(_) => "the mailbox is not here any more".to_owned(),
+                other => other.to_string(),
+            })?;
+        let told = |error: LeaseError| error.to_string();
+        let view = self.needs.catalogues.of(&target).view(deadline).await.map_err(told)?;
+        let lease = self.needs.pools.housekeeping_lease(&target, deadline).await;
+        Ok(Hands { lease: lease.map_err(told)?, folders: Arc::clone(&view.inventory) })
+    }
+
+    /// Does what is left to be done for one message.
+    async fn attend(self: &Arc<Self>, hands: &mut Hands, id: OutboxId) -> Result<(), Failed> {
+        let gone = || Failed::Refused("the mailbox is not here any more".to_owned());
+        let Some(record) = self.book().get(id).map(|entry| entry.record.clone()) else { return Ok(()) };
+        let snapshot = self.needs.store.snapshot();
+        let mailbox = snapshot.mailbox(record.mailbox).ok_or_else(gone)?;
+        if record.copy == Filing::Wanted {
+            let by_client = self.book().stored_by_client(id);
+            let place = match by_client {
+                ByClient::Stored(place) => place,
+                ByClient::UnderWay => return Err(Failed::Refused("the client is storing it".to_owned())),
+                ByClient::No => self.file(hands, mailbox, &record).await?,
+            };
+            self.filed(&record, place).await;
+        }
+        if let Some(answers) = record.answers.as_ref().filter(|answers| answers.marking == ParentMark::Wanted)
+        {
+            let marking = self.mark(hands, mailbox, &record, answers).await?;
+            self.marked(mailbox, &record, marking).await;
+        }
+        Ok(())
+    }
+
+    async fn filed(&self, record: &Outgoing, place: Option<Place>) {
+        let event = Event::Filed {
+            user: record.user,
+            mailbox: record.mailbox,
+            message_id: record.message_id.as_ref().map(|id| self.fingerprint(id)),
+            folder: place.as_ref().map(|place| place.folder.clone()),
+            uidvalidity: place.as_ref().map(|place| place.validity),
+            uid: place.as_ref().map(|place| place.uid),
+        };
+        self.note_event(event).await;
+        let room = self.change(record.id, |entry| {
+            entry.record.copy = Filing::Filed(place);
+            entry.room.take()
+        });
+        if room.flatten().is_some() {
+            self.spool.remove(record.id);
+        }
+        self.filed.notify_waiters();
+    }
+
+    async fn marked(&self, mailbox: &Mailbox, record: &Outgoing, marking: ParentMark) {
+        if let Some(answers) = record.answers.as_ref().filter(|_| marking == ParentMark::Done) {
+            let event = Event::Marked {
+                user: record.user,
+                mailbox: mailbox.id,
+                message_id: record.message_id.as_ref().map(|id| self.fingerprint(id)),
+                parent: self.fingerprint(&answers.parent),
+                flag: answers.mark.as_str(),
+            };
+            self.note_event(event).await;
+        }
+        self.change(record.id, |entry| {
+            if let Some(answers) = &mut entry.record.answers {
+                answers.marking = marking;
+            }
+        });
+    }
+
+    /// Changes a record, here and, within a second, on disk.
+    fn change<T>(&self, id: OutboxId, change: impl FnOnce(&mut super::Entry) -> T) -> Option<T> {
+        let mut book = self.book();
+        let entry = book.get_mut(id)?;
+        let changed = change(entry);
+        self.ledger.write_soon(&entry.record);
+        Some(changed)
+    }
+
+    fn done(&self, id: OutboxId) {
+        if let Some(entry) = self.book().get_mut(id) {
+            (entry.busy, entry.why) = (false, None);
+        }
+    }
+
+    fn put_off(&self, id: OutboxId, why: String) {
+        let mut book = self.book();
+        let first = book.get(id).is_some_and(|entry| entry.tries == 0);
+        if first {
+            tracing::warn!(%id, "a sent message is not filed or its parent not marked yet: {why}");
+        }
+        let patience = i64::from(self.settings.retry_days) * 24 * 60 * 60 * 1000;
+        book.put_off(id, why, clock::now(), patience);
+    }
+
+    fn fingerprint(&self, id: &crate::types::MessageId) -> String {
+        self.needs.journal.fingerprint(id.as_str().as_bytes())
+    }
+
+    async fn note_event(&self, event: Event) {
+        // It is done whether or not this can be written; the failure is in the log.
+        if let Err(error) = self.needs.journal.record(event, Durability::Grouped).await {
+            tracing::error!("the journal cannot be written: {error}");
+        }
+    }
+}
