@@ -21,6 +21,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/rights.md",
     "docs/sending.md",
     "docs/threats.md",
+    "docs/views.md",
 ];
 
 /// Directories whose files documents name without them: `imap/writer.rs`.

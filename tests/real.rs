@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/combined.rs"]
+mod combined;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]

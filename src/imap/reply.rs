@@ -213,6 +213,18 @@ pub fn namespace(out: &mut Vec<u8>, of: Separator) {
     out.extend_from_slice(b")) NIL NIL\r\n");
 }
 
+/// `* NAMESPACE (("" "/")) NIL (("Shared/" "/"))`: the person's own, and that of the shared
+/// mailboxes; `prefix` in modified UTF-7, without the separator.
+pub fn namespaces(out: &mut Vec<u8>, of: Separator, prefix: &str) {
+    out.extend_from_slice(b"* NAMESPACE ((\"\" ");
+    separator(out, of);
+    out.extend_from_slice(b")) NIL ((");
+    astring(out, format!("{prefix}{}", of.map(String::from).unwrap_or_default()).as_bytes());
+    out.push(b' ');
+    separator(out, of);
+    out.extend_from_slice(b"))\r\n");
+}
+
 /// A hierarchy separator in LIST and NAMESPACE: `"/"`, or NIL in a flat name space.
 pub fn separator(out: &mut Vec<u8>, separator: Separator) {
     match separator {

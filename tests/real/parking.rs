@@ -321,6 +321,7 @@ fn a_number_means_the_same_message_after_others_are_gone() {
     }
     assert_eq!(
         truth(&scene, "INBOX")
+            .to_others
             .iter()
             .filter(|known| known.flags.as_ref().unwrap().contains("\\Flagged"))
             .count(),

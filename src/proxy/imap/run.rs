@@ -4,7 +4,6 @@ use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::kinds::{listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
 use super::session::Session;
-use super::watch::Waiting;
 use crate::imap::command::{Command, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
@@ -500,30 +499,6 @@ impl Session {
         {
             self.catalogue.changed(&entry.wire);
         }
-    }
-
-    /// The command makes its connection send mod-sequences for good (RFC 7162 §3.1): the
-    /// session sees them from here on, and the connection serves nobody else afterwards.
-    fn condstore_used(&mut self) {
-        let Some(lease) = &self.lease else { return };
-        if lease.capabilities().has_condstore() && !self.condstore {
-            self.condstore = true;
-            self.tainted |= lease.enabled() == crate::upstream::EnabledSet::Plain;
-        }
-    }
-
-    /// Leaves the open folder without removing anything, and returns the connection.
-    pub(super) async fn leave(&mut self) -> Result<(), Ended> {
-        self.selected = None;
-        self.watch.select(None);
-        self.release().await
-    }
-
-    /// Returns the connection; one whose state differs from its pool's is closed instead.
-    pub(super) async fn release(&mut self) -> Result<(), Ended> {
-        let tainted = std::mem::take(&mut self.tainted);
-        let Some(lease) = self.lease.take().filter(|_| !tainted) else { return Ok(()) };
-        Box::pin(self.watch.unless_lost(Waiting::Upstream, lease.give_back())).await
     }
 
     /// CLOSE and UNSELECT.

@@ -36,6 +36,12 @@ pub(super) struct Session {
     pub(super) realm: Realm,
     /// What is held of another mailbox than the one in focus: the one with the open folder.
     pub(super) aside: Option<Box<Seat>>,
+    /// In the combined view, the folders of the person's own account.
+    pub(super) home: Option<(Arc<Catalogue>, Arc<Snapshot>)>,
+    /// There is no such account.
+    pub(super) homeless: bool,
+    /// The client has opened the empty INBOX that is shown instead.
+    pub(super) in_nowhere: bool,
     pub(super) catalogue: Arc<Catalogue>,
     /// The folders as last looked at.
     pub(super) folders: Arc<Snapshot>,
@@ -152,12 +158,19 @@ impl Session {
     }
 
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
-        let Tagged { tag, command } = tagged;
+        let Tagged { tag, mut command } = tagged;
+        self.take_in_changes()?;
         if !Box::pin(self.come_back(&tag, &command)).await? {
+            return Ok(());
+        }
+        if !Box::pin(self.attend_to(&tag, &mut command)).await? {
             return Ok(());
         }
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
+        if self.answer_nowhere(&tag, &command) {
+            return Ok(());
+        }
         self.look_at_marks();
         if self.has_overlay() && super::kinds::needs_condstore(&command) {
             return self.client.no_mod_seq(&tag);
@@ -262,10 +275,10 @@ impl Session {
 }
 
 /// Longest wait for the list of folders where none is known.
-const LOOK: Duration = Duration::from_secs(20);
+pub(super) const LOOK: Duration = Duration::from_secs(20);
 
 /// Commands whose answer depends on which folders there are.
-fn names_folders(command: &Command) -> bool {
+pub(super) fn names_folders(command: &Command) -> bool {
     match command {
         Command::Select(_)
         | Command::Examine(_)
