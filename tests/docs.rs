@@ -21,6 +21,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/rights.md",
     "docs/sending.md",
     "docs/threats.md",
+    "docs/upstreams.md",
     "docs/views.md",
 ];
 

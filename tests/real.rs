@@ -9,6 +9,8 @@ mod combined;
 mod day;
 #[path = "real/furnished.rs"]
 mod furnished;
+#[path = "real/hosts.rs"]
+mod hosts;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]

@@ -54,7 +54,7 @@ const OURS: [Ours; 25] = [
     Ours::Shared("UIDPLUS"),
     Ours::Always("LIST-EXTENDED"),
     Ours::Shared("CONDSTORE"),
-    Ours::Shared("ESEARCH"),
+    Ours::Always("ESEARCH"),
     Ours::Shared("WITHIN"),
     Ours::Shared("QUOTA"),
     Ours::Always("LIST-STATUS"),
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(
             parse("imap4rev1 qresync APPENDLIMIT=20").for_client(50),
             "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE LIST-EXTENDED CONDSTORE \
-             LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
+             ESEARCH LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
         );
     }
 

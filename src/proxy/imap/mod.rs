@@ -8,6 +8,7 @@
 
 mod append;
 mod client;
+mod drafts;
 mod ended;
 mod exchange;
 mod focus;
@@ -26,6 +27,7 @@ mod park;
 mod quota;
 mod reader;
 mod record;
+mod reduced;
 mod run;
 mod scene;
 mod sent;

@@ -16,7 +16,8 @@ impl Selected {
     pub(super) fn know_permanent(&mut self, found: &Found) {
         if self.permanent.is_empty() && !found.permanent {
             let flags = self.flags.trim_matches(['(', ')']).split(' ').filter(|flag| !flag.is_empty());
-            self.permanent = flags.map(|flag| flag.as_bytes().to_vec()).collect();
+            let flags = flags.map(|flag| flag.as_bytes().to_vec()).collect();
+            self.set_permanent(flags);
         }
     }
 }

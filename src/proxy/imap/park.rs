@@ -351,7 +351,8 @@ impl Session {
             return Err(Ended::UpstreamGone);
         };
         if (&fresh.flags, &fresh.permanent) != (&view.flags, &view.permanent) {
-            (view.flags, view.known, view.permanent) = (fresh.flags, fresh.known, fresh.permanent);
+            (view.flags, view.known) = (fresh.flags, fresh.known);
+            view.set_permanent(fresh.permanent);
             self.announce_flags();
         }
         Ok(uids)

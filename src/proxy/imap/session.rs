@@ -22,7 +22,7 @@ use crate::net::Place;
 use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
 use crate::proxy::clock;
 use crate::telemetry::Counter;
-use crate::types::{Flags, FolderName, Secret, UidValidity, UserId};
+use crate::types::{Flag, Flags, FolderName, Secret, UidValidity, UserId};
 use crate::upstream::{Catalogue, Lease, Snapshot};
 
 /// A session, with the mailbox that the command at hand is about in focus: rights, folders and
@@ -74,6 +74,8 @@ pub(super) struct Selected {
     pub(super) flags: String,
     /// Upstream's PERMANENTFLAGS as written; its FLAGS if it sent none (RFC 3501 §7.1).
     pub(super) permanent: Vec<Vec<u8>>,
+    /// Its keywords; `None` if upstream keeps any (`\*`).
+    pub(super) kept: Option<Flags>,
     /// Flags that this user alone has.
     pub(super) overlay: Option<Box<Overlay>>,
     /// The session has no connection on which the folder is open; see `park`.
@@ -92,9 +94,17 @@ impl Selected {
             known: Flags::default(),
             flags: "()".to_owned(),
             permanent: Vec::new(),
+            kept: None,
             overlay: None,
             parked: None,
         }
+    }
+
+    pub(super) fn set_permanent(&mut self, flags: Vec<Vec<u8>>) {
+        let any = flags.iter().any(|flag| flag == b"\\*");
+        let text = flags.iter().filter_map(|flag| std::str::from_utf8(flag).ok());
+        self.kept = (!any).then(|| text.filter_map(Flag::parse).collect());
+        self.permanent = flags;
     }
 
     /// What policy needs to know of it, as pinned at this moment.
