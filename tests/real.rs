@@ -21,6 +21,8 @@ mod loss;
 mod maildir;
 #[path = "real/outbox.rs"]
 mod outbox;
+#[path = "real/parking.rs"]
+mod parking;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/spoofing.rs"]
