@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/crash.rs"]
+mod crash;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]
