@@ -21,6 +21,8 @@ const DOCUMENTS: &[&str] = &[
     "docs/rights.md",
     "docs/sending.md",
     "docs/threats.md",
+    "docs/upstreams.md",
+    "docs/views.md",
 ];
 
 /// Directories whose files documents name without them: `imap/writer.rs`.

@@ -5,10 +5,14 @@ mod support;
 
 #[path = "real/crash.rs"]
 mod crash;
+#[path = "real/combined.rs"]
+mod combined;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]
 mod furnished;
+#[path = "real/hosts.rs"]
+mod hosts;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]

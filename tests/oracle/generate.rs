@@ -57,6 +57,7 @@ pub(crate) enum Act {
     Subscriptions,
     Create(String),
     Delete(String),
+    Rename(String),
     MyRights(String),
     ListRights,
     /// What is ours by design: CAPABILITY, ID, ENABLE.
@@ -324,7 +325,7 @@ fn folders(random: &mut Random) -> Command {
         1 => around(random, "DELETE ", &old, "", Act::Delete(old.clone())),
         _ => {
             let to = (*random.pick(&NEW)).to_owned();
-            around(random, &format!("RENAME {old} "), &to, "", Act::Other)
+            around(random, &format!("RENAME {old} "), &to, "", Act::Rename(old))
         }
     }
 }

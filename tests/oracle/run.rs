@@ -40,6 +40,9 @@ struct Course<'w> {
     own: BTreeMap<&'static str, BTreeSet<u32>>,
     /// Folders that each person has unsubscribed from.
     unsubscribed: BTreeMap<&'static str, BTreeSet<String>>,
+    renamed: BTreeSet<String>,
+    /// The account's own login has changed flags at the oracle since the last batch.
+    helped: bool,
 }
 
 /// Runs `count` sessions from `seed` on, or those that `ORACLE_SEED` names, and prints a table.
@@ -81,6 +84,8 @@ fn session(world: &World, seed: u64) -> Report {
         owner: world.owner(&mailbox),
         own: BTreeMap::new(),
         unsubscribed: BTreeMap::new(),
+        renamed: BTreeSet::new(),
+        helped: false,
     };
     let connect = |person: &Person| Connection {
         person: *person,
@@ -155,7 +160,7 @@ impl Course<'_> {
                 their = self.at_oracle(connection, tagged, report)?;
             }
             if connection.person.role == Role::Responder {
-                let open = [was_open, connection.selected.clone()];
+                let open = [was_open.clone(), connection.selected.clone()];
                 let in_drafts = open.iter().flatten().any(|(folder, _)| folder == "Drafts");
                 compare::show_own_drafts(command, in_drafts, &mut our, report);
             }
@@ -163,6 +168,13 @@ impl Course<'_> {
             compare::drop_removed(&mut our, &mut their, report);
             if let Some((open, _)) = &connection.selected {
                 compare::drop_status_of(open, &mut our, &mut their, report);
+            }
+            let open = was_open.map(|(folder, _)| folder).unwrap_or_default();
+            let moved = |from: &String| open == *from || open.starts_with(&format!("{from}/"));
+            if our.condition == "BYE" && self.renamed.iter().any(moved) {
+                report.used("renamed-while-open");
+                connection.over = true;
+                return Ok(());
             }
             compare::command(command, &our, &their, report)?;
             all.0.said.extend(our.said);
@@ -175,7 +187,8 @@ impl Course<'_> {
             all.0.said.extend(ours.into_iter().flat_map(|answer| answer.said));
             all.1.said.extend(theirs.said);
         }
-        connection.pairing.compare(&all.0, &all.1, report)
+        let helped = std::mem::take(&mut self.helped);
+        connection.pairing.compare(&all.0, &all.1, helped, report)
     }
 
     /// One command at the oracle; with what rights.md section 5 decides otherwise done by the
@@ -213,6 +226,16 @@ impl Course<'_> {
             Act::Move { .. } if connection.selected.as_ref().is_some_and(|(_, read_only)| *read_only) => {
                 report.used("examine-move");
                 return Ok(Answer { condition: "NO".to_owned(), ..Answer::default() });
+            }
+            // Nothing goes upstream, so nothing is heard from there either.
+            Act::Expunge(_)
+                if !own_drafts
+                    && connection.selected.as_ref().is_some_and(|(_, read_only)| {
+                        *read_only || connection.person.role != Role::Manager
+                    }) =>
+            {
+                report.used("expunge-nothing");
+                return Ok(Answer { condition: "OK".to_owned(), ..Answer::default() });
             }
             // Dovecot hangs up on who deletes the folder that is open, allowed or not.
             Act::Delete(folder) if connection.selected.as_ref().is_some_and(|(open, _)| open == folder) => {
@@ -296,6 +319,7 @@ impl Course<'_> {
                     self.keep_deleted(connection, command, &words, report)?;
                 }
             }
+            Act::Rename(from) if answer.is_ok() => drop(self.renamed.insert(from.clone())),
             Act::Create(folder) if answer.is_ok() => {
                 let made = make_ordinary(&mut self.owner, folder);
                 made.then(|| report.used("new-folder-class"));
@@ -363,6 +387,7 @@ impl Course<'_> {
     fn own_line(&mut self, text: &str) -> Result<Answer, String> {
         line(&mut self.owner, "SELECT Drafts")?;
         let answer = line(&mut self.owner, text)?;
+        self.helped = true;
         line(&mut self.owner, "UNSELECT")?;
         if answer.is_ok() { Ok(answer) } else { Err(format!("the owner's {text}: {answer:?}")) }
     }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use mandate::admin::{Login, NewGrant, NewMailbox, Pin, Request};
+use mandate::admin::{Login, NewGrant, NewMailbox, Pin, Request, Setting};
 use mandate::policy::FolderClass;
 use mandate::types::{Account, Endpoint, Secret, Security, Trust};
 
@@ -121,6 +121,9 @@ impl World {
             submission: None,
             max_connections: 10,
         })));
+        // The oracle has one `\Seen` for everybody.
+        let shared = Setting { key: "read_state".to_owned(), value: "shared".to_owned() };
+        self.proxy.ask(&Request::MailboxSet { mailbox: mailbox.to_owned(), settings: vec![shared] });
         let hidden = Pin { folder: "Secret".to_owned(), class: FolderClass::Hidden };
         self.proxy.ask(&Request::MailboxFolders { mailbox: mailbox.to_owned(), pins: vec![hidden] });
         for person in PEOPLE {

@@ -23,11 +23,11 @@ fn written(kind: &StepKind, line: &str) -> String {
     let new_folder = FolderName::parse("Größe", Some('/')).unwrap();
     let context = Context {
         trash: Some(b"Bin"),
-        esearch: true,
         folder: Some(b"Archive/2026"),
         new_folder: Some(&new_folder),
         selected: Some(b"INBOX"),
         unselect: true,
+        esearch: true,
         condstore: true,
         modseq: false,
     };

@@ -18,7 +18,14 @@ use crate::upstream::EnabledSet;
 impl Session {
     /// An APPEND whose message the client has announced.
     pub(super) async fn append(&mut self, tagged: Tagged, announced: Announced) -> Result<(), Ended> {
-        let Tagged { tag, command } = tagged;
+        let Tagged { tag, mut command } = tagged;
+        self.take_in_changes()?;
+        if !Box::pin(self.attend_to(&tag, &mut command)).await? {
+            let answer = std::mem::take(self.client.wire.out());
+            self.drop_message(announced).await?;
+            self.client.wire.queue(&answer);
+            return Ok(());
+        }
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
         let permit = match ask(&command, &self.view()) {

@@ -52,6 +52,8 @@ pub(super) struct Found {
     pub(super) numbers: Vec<(u32, u32)>,
     /// Numbers of a SEARCH answer.
     pub(super) uids: UidSet,
+    /// MODSEQ of a SEARCH answer (RFC 7162 §3.1.5).
+    pub(super) search_mod_seq: Option<u64>,
     /// APPENDUID, and COPYUID's target.
     pub(super) stored: Option<(UidValidity, UidSet)>,
     /// Which copy each message has, where COPYUID says so.

@@ -38,7 +38,7 @@ impl Session {
         };
         self.condstore |=
             items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
-        let (wire, client) = (entry.wire.clone(), entry.name.to_wire());
+        let (wire, client) = (entry.wire.clone(), self.client_wire(&entry.name));
         let Some(data) = self.status_values(&wire, items).await? else {
             self.unavailable(tag);
             return Ok(());

@@ -196,7 +196,7 @@ impl Lines<'_> {
                 selected.flags = filter::defined_flags(flags);
             }
             Response::Status(Status { code: Some(Code::PermanentFlags(flags)), .. }) => {
-                selected.permanent = flags.iter().map(|flag| flag.to_vec()).collect();
+                selected.set_permanent(flags.iter().map(|flag| flag.to_vec()).collect());
             }
             Response::Status(_)
             | Response::Recent(_)

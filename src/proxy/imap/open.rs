@@ -4,6 +4,7 @@ use super::ended::Ended;
 use super::exchange::{Found, Manner, Show};
 use super::session::{Selected, Session};
 use crate::imap::command::{Command, Tag};
+use crate::imap::realm::Realm;
 use crate::imap::reply::{self, Outcome};
 use crate::imap::{filter, response::Condition};
 use crate::policy::{Fact, Facts, Next, Permit};
@@ -51,6 +52,7 @@ impl Session {
             known: Flags::default(),
             flags: "()".to_owned(),
             permanent: Vec::new(),
+            kept: None,
             overlay: None,
         }));
         self.watch.select(Some(name.clone()));
@@ -87,12 +89,18 @@ impl Session {
         self.catalogue.learned(&selected.name, validity);
         if selected.permanent.is_empty() && !found.permanent {
             let flags = selected.flags.trim_matches(['(', ')']).split(' ').filter(|flag| !flag.is_empty());
-            selected.permanent = flags.map(|flag| flag.as_bytes().to_vec()).collect();
+            let flags = flags.map(|flag| flag.as_bytes().to_vec()).collect();
+            selected.set_permanent(flags);
         }
         let place = selected.place(&self.watch);
         let effective = self.watch.effective().clone();
         let now = selected.messages;
         self.client.wire.queue(&found.held);
+        if matches!(self.realm, Realm::Combined(_)) && !self.folders.capabilities.has_condstore() {
+            // RFC 7162 §3.1.2.2: other mailboxes may have them.
+            let out = self.client.wire.out();
+            reply::untagged(out, Outcome::Ok, "NOMODSEQ", "This folder has no mod-sequences");
+        }
         if told != Some(now) {
             reply::number(self.client.wire.out(), now, "EXISTS");
         }

@@ -21,7 +21,7 @@ use crate::net::Place;
 use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
 use crate::proxy::clock;
 use crate::telemetry::Counter;
-use crate::types::{Flags, FolderName, Secret, UidValidity, UserId};
+use crate::types::{Flag, Flags, FolderName, Secret, UidValidity, UserId};
 use crate::upstream::{Catalogue, Lease, Snapshot};
 
 /// A session, with the mailbox that the command at hand is about in focus: rights, folders and
@@ -35,6 +35,12 @@ pub(super) struct Session {
     pub(super) realm: Realm,
     /// What is held of another mailbox than the one in focus: the one with the open folder.
     pub(super) aside: Option<Box<Seat>>,
+    /// In the combined view, the folders of the person's own account.
+    pub(super) home: Option<(Arc<Catalogue>, Arc<Snapshot>)>,
+    /// There is no such account.
+    pub(super) homeless: bool,
+    /// The client has opened the empty INBOX that is shown instead.
+    pub(super) in_nowhere: bool,
     pub(super) catalogue: Arc<Catalogue>,
     /// The folders as last looked at.
     pub(super) folders: Arc<Snapshot>,
@@ -67,11 +73,20 @@ pub(super) struct Selected {
     pub(super) flags: String,
     /// Upstream's PERMANENTFLAGS as written; its FLAGS if it sent none (RFC 3501 §7.1).
     pub(super) permanent: Vec<Vec<u8>>,
+    /// Its keywords; `None` if upstream keeps any (`\*`).
+    pub(super) kept: Option<Flags>,
     /// Flags that this user alone has.
     pub(super) overlay: Option<Box<Overlay>>,
 }
 
 impl Selected {
+    pub(super) fn set_permanent(&mut self, flags: Vec<Vec<u8>>) {
+        let any = flags.iter().any(|flag| flag == b"\\*");
+        let text = flags.iter().filter_map(|flag| std::str::from_utf8(flag).ok());
+        self.kept = (!any).then(|| text.filter_map(Flag::parse).collect());
+        self.permanent = flags;
+    }
+
     /// What policy needs to know of it, as pinned at this moment.
     pub(super) fn place(&self, watch: &Watch) -> PolicyPlace {
         PolicyPlace { read_only: self.read_only, ..watch.place_of(&self.name) }
@@ -130,9 +145,16 @@ impl Session {
     }
 
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
-        let Tagged { tag, command } = tagged;
+        let Tagged { tag, mut command } = tagged;
+        self.take_in_changes()?;
+        if !Box::pin(self.attend_to(&tag, &mut command)).await? {
+            return Ok(());
+        }
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
+        if self.answer_nowhere(&tag, &command) {
+            return Ok(());
+        }
         self.look_at_marks();
         if self.has_overlay() && super::kinds::needs_condstore(&command) {
             return self.client.no_mod_seq(&tag);
@@ -237,10 +259,10 @@ impl Session {
 }
 
 /// Longest wait for the list of folders where none is known.
-const LOOK: Duration = Duration::from_secs(20);
+pub(super) const LOOK: Duration = Duration::from_secs(20);
 
 /// Commands whose answer depends on which folders there are.
-fn names_folders(command: &Command) -> bool {
+pub(super) fn names_folders(command: &Command) -> bool {
     match command {
         Command::Select(_)
         | Command::Examine(_)
