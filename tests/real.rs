@@ -5,6 +5,8 @@ mod support;
 
 #[path = "real/crash.rs"]
 mod crash;
+#[path = "real/clients.rs"]
+mod clients;
 #[path = "real/combined.rs"]
 mod combined;
 #[path = "real/day.rs"]
@@ -17,8 +19,12 @@ mod hosts;
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
+#[path = "real/maildir.rs"]
+mod maildir;
 #[path = "real/outbox.rs"]
 mod outbox;
+#[path = "real/parking.rs"]
+mod parking;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/spoofing.rs"]

@@ -56,7 +56,7 @@ impl Session {
             self.store_message(&tag, &command, permit, coming).await?;
         }
         self.watch.append(None);
-        if self.selected.is_none() {
+        if !self.holds_folder() {
             self.release().await?;
         }
         Ok(())
@@ -247,12 +247,13 @@ impl Session {
     /// A message that may not be stored was half-way up: upstream's connection is cut, so that
     /// it forgets it, and the client hears why.
     async fn cut(&mut self, left: u64) -> Result<Answer, Ended> {
+        let holds_folder = self.holds_folder();
         self.lease = None;
         let skip = self.client.skip(left);
         self.watch.unless_lost(Waiting::Rest, skip).await??;
         let end = self.client.end_of_literal();
         self.watch.unless_lost(Waiting::Rest, end).await??;
-        if self.selected.is_some() {
+        if holds_folder {
             // The open folder went with the connection.
             return Err(Ended::UpstreamGone);
         }

@@ -70,6 +70,8 @@ pub(super) struct Found {
     pub(super) permanent: bool,
     /// SELECT's data for the client, held until upstream says OK.
     pub(super) held: Vec<u8>,
+    /// Messages have come or gone.
+    pub(super) moved: bool,
     /// Octets of the command are on their way.
     pub(super) sent: bool,
     /// How the command ended upstream, where the session ended before it.

@@ -113,7 +113,7 @@ impl Session {
             }
             Err(denial) => self.deny(tag, command, &denial).await?,
         }
-        if self.selected.is_none() {
+        if !self.holds_folder() {
             self.release().await?;
         }
         Ok(())

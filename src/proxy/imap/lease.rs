@@ -11,7 +11,7 @@ use crate::imap::command::Tag;
 use crate::imap::filter;
 use crate::imap::reply::{self, Outcome};
 use crate::store::StoreError;
-use crate::upstream::{EnabledSet, LeaseError, Target};
+use crate::upstream::{EnabledSet, LeaseError, Party, Target};
 
 /// Longest time for a connection and a login upstream; clients give up after 30 to 60 s.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -36,7 +36,8 @@ impl Session {
                 return Ok(false);
             }
         };
-        let lease = self.services.pools.lease(&target, wanted, Instant::now() + CONNECT);
+        let party = Party(self.watch.effective().user.0);
+        let lease = self.services.pools.lease(&target, wanted, party, Instant::now() + CONNECT);
         match Box::pin(self.watch.unless_lost(Waiting::Upstream, lease)).await? {
             Ok(mut lease) => {
                 if let Some(alert) = lease.take_alert() {

@@ -23,6 +23,7 @@ mod naming;
 mod nowhere;
 mod open;
 mod overlay;
+mod park;
 mod quota;
 mod reader;
 mod record;
@@ -57,7 +58,7 @@ use crate::net::{Admission, Draining, Gate, Wire};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Counter, Counters, Durability, Event, Journal, Service};
 use crate::types::{MailboxId, Secret, UserId};
-use crate::upstream::{Catalogues, ConnectError, LeaseError, Pools, Target};
+use crate::upstream::{Catalogues, ConnectError, LeaseError, Mirrors, Pools, Target};
 
 /// `[imap]`: limits of IMAP sessions.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -104,6 +105,8 @@ pub struct Services {
     pub authenticator: Arc<Authenticator>,
     pub pools: Arc<Pools>,
     pub catalogues: Arc<Catalogues>,
+    /// Folders watched for sessions without a connection.
+    pub mirrors: Arc<Mirrors>,
     pub outbox: Arc<Outbox>,
     pub journal: Journal,
     pub counters: Arc<Counters>,
@@ -138,6 +141,7 @@ pub async fn keep_house(services: Arc<Services>, mut drain: Draining) {
                 let snapshot = services.store.snapshot();
                 for gone in known.iter().filter(|id| snapshot.mailbox(**id).is_none()) {
                     services.catalogues.forget(*gone);
+                    services.mirrors.forget(*gone);
                     services.pools.forget(*gone).await;
                 }
                 known = snapshot.mailboxes().map(|mailbox| mailbox.id).collect();

@@ -72,6 +72,11 @@ impl Session {
         if needs_condstore(&command) {
             self.condstore_used();
         }
+        if self.is_parked() && matches!(command, Command::Noop | Command::Check) {
+            self.poll_parked(tag).await?;
+            self.finish(tag, &command, &Done { condition: Condition::Ok, code: None });
+            return Ok(());
+        }
         if self.has_overlay() {
             Box::pin(self.number_new_messages(tag)).await?;
         }

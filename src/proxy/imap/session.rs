@@ -10,6 +10,7 @@ use super::client::{Client, Input};
 use super::ended::Ended;
 use super::focus::Seat;
 use super::overlay::Overlay;
+use super::park::Parked;
 use super::record::Recorder;
 use super::scene::View;
 use super::watch::{Waiting, Watch};
@@ -77,9 +78,28 @@ pub(super) struct Selected {
     pub(super) kept: Option<Flags>,
     /// Flags that this user alone has.
     pub(super) overlay: Option<Box<Overlay>>,
+    /// The session has no connection on which the folder is open; see `park`.
+    pub(super) parked: Option<Box<Parked>>,
 }
 
 impl Selected {
+    /// A folder of which nothing is known yet.
+    pub(super) fn new(name: FolderName, wire: Vec<u8>, read_only: bool) -> Self {
+        Self {
+            name,
+            wire,
+            read_only,
+            validity: UidValidity(0),
+            messages: 0,
+            known: Flags::default(),
+            flags: "()".to_owned(),
+            permanent: Vec::new(),
+            kept: None,
+            overlay: None,
+            parked: None,
+        }
+    }
+
     pub(super) fn set_permanent(&mut self, flags: Vec<Vec<u8>>) {
         let any = flags.iter().any(|flag| flag == b"\\*");
         let text = flags.iter().filter_map(|flag| std::str::from_utf8(flag).ok());
@@ -97,6 +117,9 @@ impl Session {
     /// Serves the client until one side ends it.
     pub(super) async fn run(&mut self) -> Ended {
         loop {
+            if let Err(ended) = self.give_way_in_silence().await {
+                return ended;
+            }
             let separator = self.separator();
             let next = self.watch.unless_lost(Waiting::Command, self.client.next(separator)).await;
             let input = match next.and_then(|input| input) {
@@ -147,6 +170,9 @@ impl Session {
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
         let Tagged { tag, mut command } = tagged;
         self.take_in_changes()?;
+        if !Box::pin(self.come_back(&tag, &command)).await? {
+            return Ok(());
+        }
         if !Box::pin(self.attend_to(&tag, &mut command)).await? {
             return Ok(());
         }
