@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::ask::{ask_status, take_inventory};
 use super::error::LeaseError;
 use super::pool::{Lease, Pools};
+use super::present::Present;
 use super::status::{Board, Reply, StatusValues, WAIT};
 use super::target::Target;
 use crate::imap::capability::Capabilities;
@@ -89,6 +90,7 @@ pub struct Catalogue {
     /// Orders questions and inventories: an inventory answers the questions before it.
     tickets: AtomicU64,
     board: Board,
+    pub(super) present: Present,
 }
 
 struct State {
@@ -120,6 +122,7 @@ impl Catalogue {
             taking: tokio::sync::Mutex::default(),
             tickets: AtomicU64::new(1),
             board: Board::default(),
+            present: Present::default(),
         })
     }
 
@@ -303,6 +306,7 @@ impl Catalogue {
         let mut state = self.lock();
         if state.target.generation < target.generation {
             state.known = None;
+            self.present.forget();
         }
         if state.target.generation <= target.generation {
             state.target = target.clone();

@@ -13,6 +13,7 @@ mod error;
 mod filing;
 mod login;
 mod pool;
+mod present;
 mod quota;
 pub mod smtp;
 mod status;
@@ -24,7 +25,8 @@ pub use connection::{Answered, Connection};
 pub use error::{CommandError, ConnectError, LeaseError};
 pub use filing::Unfinished;
 pub use pool::{Host, Lease, Pools, Settings as PoolSettings};
-pub use status::StatusValues;
+pub use present::FolderState;
+pub use status::{StatusValues, WAIT as STATUS_WAIT};
 pub use target::{EnabledSet, Target};
 
 #[cfg(test)]

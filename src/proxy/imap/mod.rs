@@ -7,6 +7,7 @@
 
 mod append;
 mod client;
+mod counts;
 mod ended;
 mod exchange;
 mod focus;
