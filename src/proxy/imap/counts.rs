@@ -9,8 +9,9 @@ use super::session::Session;
 use crate::imap::command::StatusItem;
 use crate::imap::response::StatusData;
 use crate::policy::{Effective, ReadState};
+use crate::proxy::clock;
 use crate::store::{MarksOf, Store};
-use crate::types::{FolderName, UidSet, UidValidity};
+use crate::types::{FolderName, MailboxId, UidSet, UidValidity};
 use crate::upstream::{Catalogue, FolderState, STATUS_WAIT, StatusValues};
 
 /// What upstream is asked for in place of UNSEEN.
@@ -33,6 +34,13 @@ impl Session {
             effective: self.watch.effective().clone(),
             append_limit: self.append_limit(),
         }
+    }
+
+    /// The same in another mailbox; `None` without rights there.
+    pub(super) fn counts_of(&self, mailbox: MailboxId, catalogue: Arc<Catalogue>) -> Option<Counts> {
+        let user = self.watch.effective().user;
+        let effective = Arc::new(self.services.store.snapshot().effective(user, mailbox, clock::now())?);
+        Some(Counts { catalogue, effective, ..self.counts() })
     }
 }
 

@@ -45,8 +45,9 @@ impl Session {
             self.unavailable(tag);
             return Ok(());
         };
+        let client = self.client_wire(&name);
         let out = self.client.wire.out();
-        filter::status_line(out, name.to_wire().as_bytes(), items, &data);
+        filter::status_line(out, client.as_bytes(), items, &data);
         reply::tagged(out, tag, Outcome::Ok, "", "STATUS completed");
         Ok(())
     }
@@ -81,7 +82,7 @@ impl Session {
             }
             Err(denial) => self.deny(tag, command, &denial).await?,
         }
-        if self.selected.is_none() {
+        if !self.holds_folder() {
             self.release().await?;
         }
         Ok(())
