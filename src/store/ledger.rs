@@ -36,6 +36,10 @@ pub struct Outgoing {
     pub octets: u64,
     /// Octets of its body alone.
     pub body: u64,
+    /// SHA-256 of the body without line ends at its end, in base64url: of the client's own copy
+    /// it is the same.
+    #[serde(default)]
+    pub body_digest: String,
     pub fate: Fate,
     pub copy: Filing,
     /// The client's own copy was recognised, and not stored.
@@ -305,6 +309,7 @@ mod tests {
             digest: format!("digest of {id}"),
             octets: 1_200,
             body: 1_000,
+            body_digest: "body".to_owned(),
             fate: Fate::Accepted,
             copy: Filing::Wanted,
             claimed: false,

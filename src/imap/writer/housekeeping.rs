@@ -56,6 +56,10 @@ pub enum Housekeeping<'a> {
         id: &'a MessageId,
         sizes: Option<(u64, u64)>,
     },
+    /// Which of these UIDs the selected folder has.
+    Among {
+        uids: &'a UidSet,
+    },
     /// All UIDs of the selected folder.
     Uids {
         esearch: bool,
@@ -129,6 +133,7 @@ pub fn housekeeping(what: &Housekeeping<'_>, tag: &str) -> Option<Outgoing> {
                 None => line.end(),
             }
         }
+        Housekeeping::Among { uids } => line.word("UID SEARCH UID").word(written(uids)?).end(),
         Housekeeping::Uids { esearch: true } => line.word("UID SEARCH RETURN (ALL) ALL").end(),
         Housekeeping::Uids { esearch: false } => line.word("UID SEARCH ALL").end(),
         Housekeeping::NewUids { from } => line.word("FETCH").word(format_args!("{from}:* (UID)")).end(),

@@ -205,6 +205,7 @@ impl Session {
             let wrote = self.watch.unless_lost(Waiting::Upstream, up.write_some(&octets[..take])).await;
             match wrote {
                 Ok(Ok(taken)) => {
+                    coming.passed(&octets[..taken]);
                     self.client.wire.consume(taken);
                     left -= taken as u64;
                 }

@@ -182,6 +182,11 @@ impl Client {
     }
 
     pub(super) async fn skip(&mut self, octets: u64) -> Result<(), Ended> {
+        self.skip_seeing(octets, |_| {}).await
+    }
+
+    /// The same, with a look at what is dropped.
+    pub(super) async fn skip_seeing(&mut self, octets: u64, mut see: impl FnMut(&[u8])) -> Result<(), Ended> {
         let mut left = octets;
         while left > 0 {
             if self.wire.buffered().is_empty() {
@@ -189,6 +194,7 @@ impl Client {
             }
             let here = self.wire.buffered().len();
             let take = usize::try_from(left).map_or(here, |left| left.min(here));
+            see(&self.wire.buffered()[..take]);
             self.wire.consume(take);
             left -= take as u64;
         }

@@ -13,7 +13,7 @@ use crate::imap::frame::Announced;
 use crate::imap::reply;
 use crate::imap::response::Condition;
 use crate::policy::{FolderClass, SendRight};
-use crate::proxy::outbox::{Copy, Note};
+use crate::proxy::outbox::{BodyPrint, Claim, Copy, Note, Recognised};
 use crate::smtp::header::{Collected, Collector, message_id};
 use crate::store::Place;
 use crate::telemetry::{Act, Outcome};
@@ -26,17 +26,26 @@ pub(super) struct Coming {
     pub(super) held: Option<Vec<u8>>,
     /// Forgotten again unless the message is stored.
     note: Option<Note>,
+    /// Of the body, where the message is noted.
+    print: Option<BodyPrint>,
 }
 
 impl Coming {
     pub(super) fn new(announced: Announced) -> Self {
-        Self { announced, held: None, note: None }
+        Self { announced, held: None, note: None, print: None }
     }
 
     /// Octets that the client is still to send.
     pub(super) fn left(&self) -> u64 {
         let held = self.held.as_ref().map_or(0, Vec::len) as u64;
         self.announced.size.saturating_sub(held)
+    }
+
+    /// Octets of the body have gone by.
+    pub(super) fn passed(&mut self, octets: &[u8]) {
+        if let Some(print) = &mut self.print {
+            print.push(octets);
+        }
     }
 
     /// Upstream has stored it.
@@ -47,7 +56,7 @@ impl Coming {
             let uid = uids.ranges().next().map(|(uid, _)| uid)?;
             Some(Place { folder, validity: *validity, uid })
         });
-        note.stored(place);
+        note.stored(place, self.print.take().unwrap_or_default().finish());
     }
 }
 
@@ -80,14 +89,14 @@ impl Session {
         let effective = self.watch.effective();
         let copy = Copy { mailbox: effective.mailbox, user: effective.user, id, body };
         let outbox = std::sync::Arc::clone(&self.services.outbox);
-        let claimed = Box::pin(outbox.claim(&copy));
-        match self.watch.unless_lost(Waiting::Upstream, claimed).await? {
-            Some(place) => {
-                self.merged(tag, command, folder, (&coming, place)).await?;
+        let looked_up = Box::pin(outbox.recognise(copy));
+        match self.watch.unless_lost(Waiting::Upstream, looked_up).await? {
+            Recognised::Ours(claim) => {
+                self.merged(tag, command, folder, (&coming, claim)).await?;
                 Ok(None)
             }
-            None => {
-                coming.note = Some(outbox.note(copy));
+            Recognised::Other(note) => {
+                (coming.note, coming.print) = (Some(note), Some(BodyPrint::default()));
                 Ok(Some(coming))
             }
         }
@@ -125,13 +134,19 @@ impl Session {
         tag: &Tag,
         command: &Command,
         folder: &FolderName,
-        (coming, place): (&Coming, Option<Place>),
+        (coming, claim): (&Coming, Claim),
     ) -> Result<(), Ended> {
-        let skip = self.client.skip(coming.left());
+        let mut print = BodyPrint::default();
+        let skip = self.client.skip_seeing(coming.left(), |octets| print.push(octets));
         self.watch.unless_lost(Waiting::Rest, skip).await??;
         let end = self.client.end_of_literal();
         self.watch.unless_lost(Waiting::Rest, end).await??;
         self.watch.append(None);
+        let Ok(place) = claim.complete(&print.finish()) else {
+            let text = "This differs from the message that was sent; please store it again";
+            reply::tagged(self.client.wire.out(), tag, reply::Outcome::No, "UNAVAILABLE", text);
+            return Ok(());
+        };
         let place = place.filter(|place| place.folder == *folder);
         let found = Found {
             stored: place.as_ref().map(|place| (place.validity, UidSet::range(place.uid, place.uid))),

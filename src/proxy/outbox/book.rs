@@ -75,8 +75,8 @@ struct Noted {
     number: u64,
     copy: Copy,
     at: Timestamp,
-    /// `None`: under way.
-    stored: Option<Option<Place>>,
+    /// Where, and the digest of the body; `None`: under way.
+    stored: Option<(Option<Place>, String)>,
 }
 
 /// What is known of a client's copy.
@@ -205,6 +205,13 @@ impl Book {
         Some(id)
     }
 
+    /// The copy did not come to its end: it will be taken when it comes again.
+    pub(super) fn unclaim(&mut self, id: OutboxId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.record.claimed = false;
+        }
+    }
+
     /// A client is about to store something by itself.
     pub(super) fn note(&mut self, copy: Copy, now: Timestamp) -> u64 {
         self.last_note += 1;
@@ -217,11 +224,11 @@ impl Book {
     }
 
     /// It has, or has not.
-    pub(super) fn settle(&mut self, note: u64, stored: Option<Option<Place>>) {
+    pub(super) fn settle(&mut self, note: u64, stored: Option<(Option<Place>, String)>) {
         match stored {
-            Some(place) => {
+            Some(stored) => {
                 if let Some(noted) = self.noted.iter_mut().find(|noted| noted.number == note) {
-                    noted.stored = Some(place);
+                    noted.stored = Some(stored);
                 }
             }
             None => self.noted.retain(|noted| noted.number != note),
@@ -234,14 +241,19 @@ impl Book {
         if entry.record.claimed {
             return ByClient::No;
         }
-        let Some(at) = self.noted.iter().position(|noted| noted.copy.is_of(&entry.record)) else {
-            return ByClient::No;
+        let record = &entry.record;
+        // Another body under the same Message-ID does not stand for what went out.
+        let same = |noted: &Noted| {
+            noted.copy.is_of(record)
+                && noted.stored.as_ref().is_none_or(|(_, digest)| *digest == record.body_digest)
         };
+        let Some(at) = self.noted.iter().position(same) else { return ByClient::No };
         if self.noted[at].stored.is_none() {
             return ByClient::UnderWay;
         }
         entry.record.claimed = true;
-        ByClient::Stored(self.noted.remove(at).and_then(|noted| noted.stored).flatten())
+        let stored = self.noted.remove(at).and_then(|noted| noted.stored);
+        ByClient::Stored(stored.and_then(|(place, _)| place))
     }
 }
 
@@ -320,6 +332,10 @@ mod tests {
         Copy { mailbox: MailboxId(1), user: UserId(user), id: MessageId::parse(id).unwrap(), body }
     }
 
+    fn stored(uid: u32) -> Option<(Option<Place>, String)> {
+        Some((place(uid), "body".to_owned()))
+    }
+
     fn place(uid: u32) -> Option<Place> {
         Some(Place { folder: FolderName::inbox(), validity: UidValidity(1), uid })
     }
@@ -331,6 +347,8 @@ mod tests {
         let mut book = book([outgoing(1, 1, "<1@x>")]);
         assert_eq!(book.claim(&copy(1, "<1@x>", 1_020), NOW), Some(OutboxId(1)));
         assert_eq!(book.claim(&copy(1, "<1@x>", 1_000), NOW), None, "once each");
+        book.unclaim(OutboxId(1));
+        assert_eq!(book.claim(&copy(1, "<1@x>", 1_000), NOW), Some(OutboxId(1)), "it was cut off");
     }
 
     #[test]
@@ -357,16 +375,19 @@ mod tests {
         let mut book = book([]);
         let note = book.note(copy(1, "<1@x>", 1_000), NOW);
         let other = book.note(copy(1, "<1@x>", 2_000), NOW);
-        book.settle(other, Some(place(1)));
+        book.settle(other, stored(1));
         book.insert(Entry::new(outgoing(1, 1, "<1@x>"), None));
         book.insert(Entry::new(outgoing(2, 1, "<1@x>"), None));
         assert_eq!(book.stored_by_client(OutboxId(1)), ByClient::UnderWay);
-        book.settle(note, Some(place(7)));
+        book.settle(note, stored(7));
         assert_eq!(book.stored_by_client(OutboxId(1)), ByClient::Stored(place(7)));
         assert_eq!(book.stored_by_client(OutboxId(2)), ByClient::No, "once each");
         let note = book.note(copy(1, "<1@x>", 1_000), NOW);
         book.settle(note, None);
         assert_eq!(book.stored_by_client(OutboxId(2)), ByClient::No, "it failed");
+        let note = book.note(copy(1, "<1@x>", 1_000), NOW);
+        book.settle(note, Some((place(9), "another body".to_owned())));
+        assert_eq!(book.stored_by_client(OutboxId(2)), ByClient::No, "not what went out");
     }
 
     #[test]
@@ -374,7 +395,7 @@ mod tests {
         let mut book = book([outgoing(1, 1, "<0@x>"), outgoing(2, 1, "<1@x>")]);
         for n in 0..=NOTED {
             let note = book.note(copy(1, &format!("<{n}@x>"), 1_000), NOW);
-            book.settle(note, Some(place(1)));
+            book.settle(note, stored(1));
         }
         assert_eq!(book.stored_by_client(OutboxId(1)), ByClient::No);
         assert_eq!(book.stored_by_client(OutboxId(2)), ByClient::Stored(place(1)));

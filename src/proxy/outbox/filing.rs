@@ -139,7 +139,7 @@ pub(super) async fn find(
     Ok(answered.is_ok().then_some((validity, uids)))
 }
 
-fn validity(opened: &Answered) -> Option<UidValidity> {
+pub(super) fn validity(opened: &Answered) -> Option<UidValidity> {
     opened.responses().find_map(|response| match response {
         crate::imap::response::Response::Status(status) => match status.code {
             Some(Code::UidValidity(validity)) => Some(validity),

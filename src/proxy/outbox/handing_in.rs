@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::book::{Entry, RECENT};
+use super::print::BodyPrint;
 use super::spool::Message;
 use super::{Outbox, Trouble, clock};
 use crate::policy::Receipt;
@@ -22,6 +23,7 @@ pub(in crate::proxy) struct Draft {
     message: Option<Message>,
     copy: Filing,
     digest: Context,
+    print: BodyPrint,
     unstuffer: Unstuffer,
     octets: u64,
     body: u64,
@@ -54,8 +56,8 @@ impl Outbox {
             SentCopy::Upstream => (None, Filing::Upstream),
         };
         let (outbox, unstuffer) = (Arc::clone(self), Unstuffer::default());
-        let digest = Context::new(&SHA256);
-        let mut draft = Draft { outbox, id, message, copy, digest, unstuffer, octets: 0, body: 0 };
+        let (digest, print) = (Context::new(&SHA256), BodyPrint::default());
+        let mut draft = Draft { outbox, id, message, copy, digest, print, unstuffer, octets: 0, body: 0 };
         draft.digest.update(head.0);
         draft.keep(head.1)?;
         Ok(draft)
@@ -70,6 +72,7 @@ impl Draft {
         let (mut due, mut octets) = (Ok(false), 0);
         unstuffer.push(span, |piece| {
             octets += piece.len() as u64;
+            self.print.push(piece);
             if let (Ok(before), Some(message)) = (due, &mut self.message) {
                 due = message.push(piece).map(|now| before || now);
             }
@@ -90,7 +93,7 @@ impl Draft {
     /// The message is whole. When this returns, its octets and its record are on disk, and its end
     /// may go up. A message that leaves nothing to be done is not written.
     pub(in crate::proxy) async fn spooled(self, details: Details) -> Result<Pending, Trouble> {
-        let Self { outbox, id, message, copy, digest, octets, body, .. } = self;
+        let Self { outbox, id, message, copy, digest, print, octets, body, .. } = self;
         let room = match message {
             Some(message) => Some(message.finish().await?),
             None => None,
@@ -105,6 +108,7 @@ impl Draft {
             digest: URL_SAFE_NO_PAD.encode(digest.finish()),
             octets,
             body,
+            body_digest: print.finish(),
             fate: Fate::Spooled,
             copy,
             claimed: false,

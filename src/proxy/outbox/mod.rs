@@ -21,12 +21,13 @@ mod desk;
 mod filing;
 mod handing_in;
 mod parent;
+mod print;
+mod recognise;
 mod spool;
 mod work;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -36,6 +37,8 @@ pub(super) use collision::{Answered, Look, Reservation};
 pub use desk::{Row, State};
 pub(super) use handing_in::{Details, Draft, Pending};
 pub(super) use parent::Undecided;
+pub(super) use print::BodyPrint;
+pub(super) use recognise::{Claim, Note, Recognised};
 
 use self::book::{Book, Entry};
 use self::collision::Answers;
@@ -44,9 +47,8 @@ use self::spool::Spool;
 use super::Targets;
 use super::clock;
 use crate::smtp::Answer;
-use crate::store::{Fate, Filing, Ledger, Place, Store, StoreError};
+use crate::store::{Fate, Filing, Ledger, Store, StoreError};
 use crate::telemetry::Journal;
-use crate::types::OutboxId;
 use crate::upstream::{Catalogues, Pools};
 
 /// `[outbox]`: messages on their way into the Sent folder.
@@ -88,9 +90,6 @@ impl Trouble {
         }
     }
 }
-
-/// How long a client's copy waits for ours to be filed, so that it can be told where it is.
-const PLACE_WAIT: Duration = Duration::from_secs(2);
 
 /// What the outbox needs of others.
 pub struct Needs {
@@ -163,74 +162,5 @@ impl Outbox {
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A client's own copy of what went out.
-impl Outbox {
-    /// If this is the copy of a message that went out lately, it is ours already, or will be:
-    /// the client's is not to be stored. Where ours is, as far as that is known soon.
-    pub(super) async fn claim(&self, copy: &Copy) -> Option<Option<Place>> {
-        let id = self.book().claim(copy, clock::now())?;
-        if let Some(entry) = self.book().get(id) {
-            self.ledger.write_soon(&entry.record);
-        }
-        let filed = async {
-            loop {
-                let notified = self.filed.notified();
-                if let Some(place) = self.place_of(id) {
-                    return place;
-                }
-                notified.await;
-            }
-        };
-        Some(tokio::time::timeout(PLACE_WAIT, filed).await.ok().flatten())
-    }
-
-    /// `None`: it is still to be filed.
-    fn place_of(&self, id: OutboxId) -> Option<Option<Place>> {
-        let book = self.book();
-        let Some(entry) = book.get(id) else { return Some(None) };
-        match &entry.record.copy {
-            Filing::Filed(place) => Some(place.clone()),
-            Filing::SameAs(other) => match book.get(*other).map(|entry| &entry.record.copy) {
-                Some(Filing::Wanted) => None,
-                Some(Filing::Filed(place)) => Some(place.clone()),
-                Some(Filing::SameAs(_) | Filing::Client | Filing::Upstream) | None => Some(None),
-            },
-            Filing::Wanted => None,
-            Filing::Client | Filing::Upstream => Some(None),
-        }
-    }
-
-    /// A client is about to store a copy that is none of ours: of what it may hand in next.
-    pub(super) fn note(self: &Arc<Self>, copy: Copy) -> Note {
-        let number = self.book().note(copy, clock::now());
-        Note { outbox: Arc::clone(self), number: Some(number) }
-    }
-}
-
-/// A client's copy on its way into the Sent folder; forgotten on drop, as one that failed.
-pub(super) struct Note {
-    outbox: Arc<Outbox>,
-    number: Option<u64>,
-}
-
-impl Note {
-    /// It is stored; where, if the host has said so.
-    pub(super) fn stored(mut self, place: Option<Place>) {
-        if let Some(number) = self.number.take() {
-            self.outbox.book().settle(number, Some(place));
-            self.outbox.wake.notify_one();
-        }
-    }
-}
-
-impl Drop for Note {
-    fn drop(&mut self) {
-        if let Some(number) = self.number.take() {
-            self.outbox.book().settle(number, None);
-            self.outbox.wake.notify_one();
-        }
     }
 }
