@@ -128,7 +128,36 @@ pub(crate) fn command(
     if command.act.is_compared() {
         data(ours, theirs, report)?;
     }
+    if let Act::Store { mode, flags, .. } = &command.act {
+        told_the_truth(*mode, flags, ours, theirs)?;
+    }
     codes(ours, theirs, report)
+}
+
+/// A message that does not have the flags which a STORE asked for: the client must hear which it
+/// has, `.SILENT` or not.
+fn told_the_truth(mode: char, flags: &[&str], ours: &Answer, theirs: &Answer) -> Result<(), String> {
+    if [ours, theirs].iter().any(|answer| answer.said.iter().any(|said| matches!(said, Said::Expunge(_)))) {
+        // The numbers of the two answers are not the same.
+        return Ok(());
+    }
+    let asked: BTreeSet<String> = flags.iter().map(|flag| flag.to_ascii_uppercase()).collect();
+    for said in &theirs.said {
+        let Said::Fetch(number, items) = said else { continue };
+        let Some(truth) = items.get("FLAGS").filter(|_| items.contains_key("(TRUE)")) else { continue };
+        let truth: BTreeSet<String> = truth.split_whitespace().map(str::to_owned).collect();
+        let is_so = match mode {
+            '+' => asked.is_subset(&truth),
+            '-' => asked.is_disjoint(&truth),
+            _ => asked == truth,
+        };
+        let told =
+            |said: &Said| matches!(said, Said::Fetch(n, items) if n == number && items.contains_key("FLAGS"));
+        if !is_so && !ours.said.iter().any(told) {
+            return Err(format!("message {number} has {truth:?}, and the client does not hear of it"));
+        }
+    }
+    Ok(())
 }
 
 /// What was asked for.
