@@ -50,6 +50,8 @@ pub(super) enum Show {
 pub(super) struct Found {
     /// (sequence number, UID) of FETCH answers.
     pub(super) numbers: Vec<(u32, u32)>,
+    /// The client was told flags besides what the step asked for.
+    pub(super) told_flags: bool,
     /// Numbers of a SEARCH answer.
     pub(super) uids: UidSet,
     /// APPENDUID, and COPYUID's target.
