@@ -12,6 +12,7 @@ const DOCUMENTS: &[&str] = &[
     "CHANGELOG.md",
     "certs/README.md",
     "docs/admin.md",
+    "docs/clients.md",
     "docs/dependencies.md",
     "docs/grammar.md",
     "docs/outbox.md",
@@ -21,6 +22,8 @@ const DOCUMENTS: &[&str] = &[
     "docs/rights.md",
     "docs/sending.md",
     "docs/threats.md",
+    "docs/upstreams.md",
+    "docs/views.md",
 ];
 
 /// Directories whose files documents name without them: `imap/writer.rs`.

@@ -3,16 +3,26 @@
 
 mod support;
 
+#[path = "real/clients.rs"]
+mod clients;
+#[path = "real/combined.rs"]
+mod combined;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]
 mod furnished;
+#[path = "real/hosts.rs"]
+mod hosts;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
+#[path = "real/maildir.rs"]
+mod maildir;
 #[path = "real/outbox.rs"]
 mod outbox;
+#[path = "real/parking.rs"]
+mod parking;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/spoofing.rs"]

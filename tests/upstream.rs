@@ -14,8 +14,8 @@ use mandate::net::{DialSettings, Dialer};
 use mandate::types::{Account, Endpoint, FolderName, MailboxId, Secret, Security, Trust};
 use mandate::upstream::smtp::Submission;
 use mandate::upstream::{
-    Catalogues, ConnectError, ConnectSettings, Connector, EnabledSet, Lease, LeaseError, PoolSettings, Pools,
-    Target,
+    Catalogues, ConnectError, ConnectSettings, Connector, EnabledSet, Lease, LeaseError, Party, PoolSettings,
+    Pools, Target,
 };
 use support::dovecot::{MASTER, MASTER_PASSWORD, SUPPORT, SUPPORT_PASSWORD, Settings};
 use support::{Ca, Dovecot, Postfix, Sink};
@@ -50,7 +50,7 @@ fn later() -> Instant {
 }
 
 async fn lease(pools: &Arc<Pools>, target: &Target) -> Result<Lease, LeaseError> {
-    pools.lease(target, EnabledSet::Plain, later()).await
+    pools.lease(target, EnabledSet::Plain, Party(1), later()).await
 }
 
 /// Sends a command as a session's relay does, and reads to its tagged answer.
@@ -203,7 +203,7 @@ async fn what_a_set_enables_is_on() {
     let target = target(dovecot.imap(), Security::Plaintext, &ca);
     let pools = pools();
     for enabled in [EnabledSet::Condstore, EnabledSet::CondstoreQresync] {
-        let lease = pools.lease(&target, enabled, later()).await.unwrap();
+        let lease = pools.lease(&target, enabled, Party(1), later()).await.unwrap();
         assert_eq!(lease.enabled(), enabled);
         lease.give_back().await;
     }

@@ -75,6 +75,7 @@ fn flag(place: Place, flag: SystemFlag) -> Action {
         mode: StoreMode::Add,
         flags: flag.into(),
         known: Flags::default(),
+        unkept: Flags::default(),
         conditional: false,
         silent: false,
     }

@@ -17,7 +17,7 @@ use crate::proxy::{Door, Service, Targets, imap, smtp};
 use crate::store::{self, Sealer, Store};
 use crate::telemetry::{Counters, Journal};
 use crate::types::Timestamp;
-use crate::upstream::{Catalogues, Connector, Pools};
+use crate::upstream::{Catalogues, Connector, Mirrors, Pools};
 
 /// Everything that runs as long as the daemon does.
 #[derive(Clone)]
@@ -97,6 +97,7 @@ impl Parts {
             store: self.store.clone(),
             authenticator: Arc::clone(&self.authenticator),
             catalogues: Arc::clone(&self.catalogues),
+            mirrors: Mirrors::new(Arc::clone(&self.pools)),
             pools: Arc::clone(&self.pools),
             outbox: Arc::clone(&self.outbox),
             journal: self.journal.clone(),

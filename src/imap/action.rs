@@ -3,7 +3,7 @@
 use super::command::{Append, Command, FolderArg, Sort, SortBy, SortKey};
 use super::overlay;
 use crate::policy::{Action, Means, Place, Site};
-use crate::types::{Flags, FolderName};
+use crate::types::{Flag, Flags, FolderName};
 
 /// What the session knows when a command leaves the queue.
 pub trait Scene {
@@ -33,6 +33,8 @@ pub struct Selected<'a> {
     pub place: Place,
     /// The keywords that its FLAGS response named.
     pub known: &'a Flags,
+    /// The keywords that upstream keeps; `None` if it keeps any (PERMANENTFLAGS with `\*`).
+    pub kept: Option<&'a Flags>,
 }
 
 /// What is to be done with a command.
@@ -136,6 +138,7 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
             mode: store.mode,
             flags: store.flags.clone(),
             known: at.known.clone(),
+            unkept: unkept(at.kept, &store.flags),
             conditional: store.unchanged_since.is_some(),
             silent: store.silent,
         }),
@@ -171,6 +174,12 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         | Command::GetQuota { .. }
         | Command::GetQuotaRoot(_) => Ask::WrongState,
     }
+}
+
+/// What a host without keywords of its users' own would drop, or refuse the whole STORE for.
+fn unkept(kept: Option<&Flags>, flags: &Flags) -> Flags {
+    let is_kept = |flag: &Flag| kept.is_none_or(|kept| kept.contains(flag));
+    flags.filter(|flag| matches!(flag, Flag::Keyword(_)) && !is_kept(flag))
 }
 
 /// Whether upstream has every key; the display keys are an extension of their own.

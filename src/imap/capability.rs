@@ -17,6 +17,25 @@ enum Ours {
     Replaced(&'static str, &'static str),
 }
 
+impl Ours {
+    /// Its name, unless it is ours alone.
+    fn handed_on(&self) -> Option<&'static str> {
+        match self {
+            Self::Always(_) => None,
+            Self::Shared(name) | Self::Replaced(name, _) => Some(name),
+        }
+    }
+
+    fn works_on(&self, host: &Capabilities) -> bool {
+        match self {
+            Self::Always(_) => true,
+            Self::Shared("CONDSTORE") => host.has_condstore(),
+            Self::Shared(name) => host.has(name),
+            Self::Replaced(name, other) => host.has(name) || host.has(other),
+        }
+    }
+}
+
 const OURS: [Ours; 25] = [
     Ours::Always("IMAP4rev1"),
     Ours::Always("SASL-IR"),
@@ -35,7 +54,7 @@ const OURS: [Ours; 25] = [
     Ours::Shared("UIDPLUS"),
     Ours::Always("LIST-EXTENDED"),
     Ours::Shared("CONDSTORE"),
-    Ours::Shared("ESEARCH"),
+    Ours::Always("ESEARCH"),
     Ours::Shared("WITHIN"),
     Ours::Shared("QUOTA"),
     Ours::Always("LIST-STATUS"),
@@ -78,6 +97,19 @@ impl Capabilities {
     /// Largest APPEND in octets (RFC 7889); `None` if there is no global limit.
     pub fn append_limit(&self) -> Option<u64> {
         self.0.iter().find_map(|word| word.strip_prefix("APPENDLIMIT=")?.parse().ok())
+    }
+
+    /// A host that can do everything which we hand on.
+    pub fn all_shared() -> Self {
+        Self(OURS.iter().filter_map(Ours::handed_on).map(str::to_owned).collect())
+    }
+
+    /// What we can hand on or do where some folders are on this host and some on the other.
+    /// A limit that they do not share is each host's own business.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        let both = OURS.iter().filter(|ours| ours.works_on(self) && ours.works_on(other));
+        Self(both.filter_map(Ours::handed_on).map(str::to_owned).collect())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -128,7 +160,7 @@ mod tests {
         assert_eq!(
             parse("imap4rev1 qresync APPENDLIMIT=20").for_client(50),
             "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE LIST-EXTENDED CONDSTORE \
-             LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
+             ESEARCH LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
         );
     }
 
@@ -146,6 +178,18 @@ mod tests {
         {
             assert!(parse(upstream).for_client(50).ends_with(limit), "{upstream}");
         }
+    }
+
+    #[test]
+    fn several_hosts_offer_what_all_of_them_can() {
+        let (plain, rich) =
+            (parse("IMAP4rev1 UIDPLUS CONDSTORE APPENDLIMIT=20"), parse("IMAP4rev1 QRESYNC MOVE UIDPLUS"));
+        let both = plain.common(&rich);
+        assert!(both.has("UIDPLUS") && both.has_condstore() && both.has("MOVE"));
+        assert_eq!(both.append_limit(), None);
+        assert!(rich.common(&plain).has_condstore());
+        let none = Capabilities::all_shared().common(&parse("IMAP4rev1"));
+        assert!(!none.has("UIDPLUS") && !none.has("MOVE") && !none.has_condstore());
     }
 
     #[test]

@@ -11,6 +11,7 @@
 pub mod action;
 pub mod capability;
 pub mod command;
+pub mod difference;
 pub mod filter;
 pub mod frame;
 pub mod inventory;

@@ -5,10 +5,53 @@
 //! mailbox below a prefix. Each folder has exactly one name there: what a name leads to must
 //! lead back to that very name, or the name means nothing.
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::imap::command::{Command, FolderArg};
 use crate::types::{Address, FolderName, MailboxId, NotCanonical, Separator, ShortName};
 
 /// The separator of the combined view, whatever upstream's is.
 pub const SEPARATOR: char = '/';
+
+/// The level that holds the shared mailboxes: one level of a name, and not INBOX.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Prefix(String);
+
+impl Prefix {
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = FolderName::parse(text, Some(SEPARATOR)).ok()?;
+        let level = name.parent(Some(SEPARATOR)).is_none() && !name.is_inbox();
+        let plain = !text.contains(['*', '%', '\\', '"', SLASH_WITHIN]) && !text.ends_with(OWN);
+        (level && plain).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self("Shared".to_owned())
+    }
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("must be one level of a folder name, and not INBOX")
+    }
+}
+
+impl From<Prefix> for String {
+    fn from(prefix: Prefix) -> Self {
+        prefix.0
+    }
+}
 
 /// What a `/` within a level is shown as, where it separates nothing upstream: DIVISION SLASH.
 const SLASH_WITHIN: char = '\u{2215}';
@@ -21,7 +64,7 @@ const OWN: &str = " (own)";
 pub enum Realm {
     /// One mailbox, under its own names.
     Account,
-    Combined(Combined),
+    Combined(Arc<Combined>),
 }
 
 /// The combined view's names.
@@ -57,12 +100,12 @@ impl Realm {
 }
 
 impl Combined {
-    /// `prefix`: one level, see [`Combined::is_prefix`]. `shared` as they are to be listed.
+    /// `shared` as they are to be listed.
     ///
     /// A mailbox goes by its short name; where two of those look alike, or one is no level of
     /// a name, by its address.
     pub fn new<'a>(
-        prefix: &str,
+        prefix: &Prefix,
         home: MailboxId,
         shared: impl Iterator<Item = (MailboxId, &'a ShortName, &'a Address)>,
     ) -> Self {
@@ -77,14 +120,7 @@ impl Combined {
             };
             (*id, name)
         });
-        Self { prefix: prefix.to_owned(), home, shared: named.collect() }
-    }
-
-    /// Whether a text can be the prefix: one level, and not INBOX.
-    pub fn is_prefix(text: &str) -> bool {
-        let name = FolderName::parse(text, Some(SEPARATOR));
-        let level = name.is_ok_and(|name| name.parent(Some(SEPARATOR)).is_none() && !name.is_inbox());
-        level && !text.contains(['*', '%', '\\', '"', SLASH_WITHIN]) && !text.ends_with(OWN)
+        Self { prefix: prefix.as_str().to_owned(), home, shared: named.collect() }
     }
 
     /// The level that holds the shared mailboxes; it is no folder.
@@ -96,8 +132,9 @@ impl Combined {
         self.home
     }
 
-    pub fn shared(&self) -> impl Iterator<Item = MailboxId> {
-        self.shared.iter().map(|(id, _)| *id)
+    /// The person's own account, then the shared mailboxes.
+    pub fn mailboxes(&self) -> impl Iterator<Item = MailboxId> {
+        std::iter::once(self.home).chain(self.shared.iter().map(|(id, _)| *id))
     }
 
     /// The mailbox that a name belongs to, whether or not it has such a folder.
@@ -172,6 +209,62 @@ impl Combined {
     }
 }
 
+/// The folders that a command names.
+#[derive(Debug)]
+pub enum Named<'c> {
+    None,
+    One(&'c mut FolderArg),
+    /// Where messages of the open folder go.
+    Target(&'c mut FolderArg),
+    /// The name before, and the name after.
+    Rename(&'c mut FolderArg, &'c mut FolderArg),
+}
+
+impl Command {
+    /// The folders that it names, to be put into their mailbox's own form.
+    pub fn named(&mut self) -> Named<'_> {
+        match self {
+            Self::Select(open) | Self::Examine(open) => Named::One(&mut open.folder),
+            Self::Append(append) => Named::One(&mut append.folder),
+            Self::Create { folder, .. }
+            | Self::Delete(folder)
+            | Self::Subscribe(folder)
+            | Self::Unsubscribe(folder)
+            | Self::Status { folder, .. }
+            | Self::MyRights(folder)
+            | Self::ListRights { folder, .. }
+            | Self::GetQuotaRoot(folder)
+            | Self::GetAcl(folder)
+            | Self::SetAcl(folder)
+            | Self::DeleteAcl(folder) => Named::One(folder),
+            Self::Copy { to, .. } | Self::Move { to, .. } => Named::Target(to),
+            Self::Rename { from, to } => Named::Rename(from, to),
+            Self::Capability
+            | Self::Noop
+            | Self::Logout
+            | Self::Id { .. }
+            | Self::Login { .. }
+            | Self::Authenticate { .. }
+            | Self::Enable(_)
+            | Self::List(_)
+            | Self::Lsub { .. }
+            | Self::Namespace
+            | Self::Idle
+            | Self::Check
+            | Self::Close
+            | Self::Unselect
+            | Self::Expunge
+            | Self::UidExpunge(_)
+            | Self::Search { .. }
+            | Self::GetQuota { .. }
+            | Self::Sort { .. }
+            | Self::Thread { .. }
+            | Self::Fetch { .. }
+            | Self::Store { .. } => Named::None,
+        }
+    }
+}
+
 /// What looks alike has the same; `None` if the text is no level of a name.
 fn level_key(level: &str) -> Option<String> {
     let name = FolderName::parse(level, Some(SEPARATOR)).ok()?;
@@ -210,7 +303,7 @@ fn to_local(levels: &str, separator: Separator) -> Result<String, NotCanonical> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Combined, SEPARATOR};
+    use super::{Combined, Prefix, SEPARATOR};
     use crate::types::{Address, FolderName, MailboxId, Separator, ShortName};
     use proptest::prelude::*;
 
@@ -225,7 +318,11 @@ mod tests {
                 (*id, ShortName::parse(short).unwrap(), Address::parse(address).unwrap())
             })
             .collect();
-        Combined::new("Shared", HOME, parsed.iter().map(|(id, short, address)| (*id, short, address)))
+        Combined::new(
+            &Prefix::default(),
+            HOME,
+            parsed.iter().map(|(id, short, address)| (*id, short, address)),
+        )
     }
 
     fn two() -> Combined {
@@ -337,7 +434,7 @@ mod tests {
             ("a*", false),
             ("Shared (own)", false),
         ] {
-            assert_eq!(Combined::is_prefix(text), fine, "{text:?}");
+            assert_eq!(Prefix::parse(text).is_some(), fine, "{text:?}");
         }
     }
 

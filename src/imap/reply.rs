@@ -104,8 +104,14 @@ pub fn data(out: &mut Vec<u8>, data: &str) {
 }
 
 /// The answer to a SEARCH whose result is ours: `* SEARCH`, or ESEARCH where RETURN was given
-/// (RFC 4731 §3.1; without options it means ALL).
-pub fn searched(out: &mut Vec<u8>, tag: &Tag, uid: bool, ret: Option<SearchReturn>, found: &UidSet) {
+/// (RFC 4731 §3.1; without options it means ALL), with MODSEQ where there is one (RFC 7162 §3.1.10).
+pub fn searched(
+    out: &mut Vec<u8>,
+    tag: &Tag,
+    uid: bool,
+    ret: Option<SearchReturn>,
+    (found, mod_seq): (&UidSet, Option<u64>),
+) {
     let Some(ret) = ret else {
         out.extend_from_slice(b"* SEARCH");
         found.iter().for_each(|number| out.extend_from_slice(format!(" {number}").as_bytes()));
@@ -123,6 +129,7 @@ pub fn searched(out: &mut Vec<u8>, tag: &Tag, uid: bool, ret: Option<SearchRetur
     word(ret.max, "MAX", found.last().map(|number| number.to_string()));
     word(all, "ALL", (!found.is_empty()).then(|| found.to_string()));
     word(ret.count, "COUNT", Some(found.len().to_string()));
+    word(true, "MODSEQ", mod_seq.map(|value| value.to_string()));
     data(out, &line);
 }
 
@@ -211,6 +218,18 @@ pub fn namespace(out: &mut Vec<u8>, of: Separator) {
     out.extend_from_slice(b"* NAMESPACE ((\"\" ");
     separator(out, of);
     out.extend_from_slice(b")) NIL NIL\r\n");
+}
+
+/// `* NAMESPACE (("" "/")) NIL (("Shared/" "/"))`: the person's own, and that of the shared
+/// mailboxes; `prefix` in modified UTF-7, without the separator.
+pub fn namespaces(out: &mut Vec<u8>, of: Separator, prefix: &str) {
+    out.extend_from_slice(b"* NAMESPACE ((\"\" ");
+    separator(out, of);
+    out.extend_from_slice(b")) NIL ((");
+    astring(out, format!("{prefix}{}", of.map(String::from).unwrap_or_default()).as_bytes());
+    out.push(b' ');
+    separator(out, of);
+    out.extend_from_slice(b"))\r\n");
 }
 
 /// A hierarchy separator in LIST and NAMESPACE: `"/"`, or NIL in a flat name space.

@@ -102,6 +102,8 @@ pub enum Action {
         flags: Flags,
         /// The keywords that the folder knows, which a replacing STORE would clear.
         known: Flags,
+        /// The keywords among `flags` that the host does not keep: they are left out.
+        unkept: Flags,
         /// UNCHANGEDSINCE was given (RFC 7162 §3.1.3).
         conditional: bool,
         /// .SILENT was given: who asks does not want to be told what is permitted.

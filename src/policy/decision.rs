@@ -59,7 +59,8 @@ impl Permit {
     /// `None` if the plan looks for them itself, changes none, or would not begin under these
     /// rights.
     pub fn naming(&self, effective: &Effective, last_number: bool) -> Option<Step> {
-        self.plan.naming(last_number).filter(|_| *effective.standing() == self.standing)
+        let same = effective.mailbox == self.mailbox && *effective.standing() == self.standing;
+        self.plan.naming(last_number).filter(|_| same)
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) struct Standing {
     /// Somewhere, what the user expunges goes to Trash.
     trashes: bool,
     reply_only: bool,
+    deleted_is_final: bool,
 }
 
 /// What one or several roles allow, by folder class.
@@ -94,6 +95,7 @@ impl Effective {
             delete: ground.delete,
             trashes: false,
             reply_only: false,
+            deleted_is_final: false,
         };
         for Held { id, role, narrowing } in grants {
             ids.push(id);
@@ -136,6 +138,7 @@ impl Effective {
                 delete: Delete::Refuse,
                 trashes: false,
                 reply_only: false,
+                deleted_is_final: false,
             }),
             roles: vec![role.name],
         }
@@ -146,7 +149,11 @@ impl Effective {
         let powers = self.standing.powers_on(place);
         let held = powers.fold(Rights::NONE, |held, powers| held | powers.rights[place.class as usize]);
         let trashes = self.standing.trashes && place.class == FolderClass::Trash;
-        if trashes && held.has(Rights::WRITE) { held | Rights::INSERT } else { held }
+        let held = if trashes && held.has(Rights::WRITE) { held | Rights::INSERT } else { held };
+        if self.standing.deleted_is_final && !held.has(Rights::EXPUNGE) {
+            return held.without(Rights::DELETED);
+        }
+        held
     }
 
     /// The rights on a folder that is to be made: those on the level above, where the
@@ -155,6 +162,14 @@ impl Effective {
         let class = site.parent.as_ref().map_or(FolderClass::Ordinary, |parent| parent.class);
         let powers = self.standing.powers_at(site);
         powers.fold(Rights::NONE, |held, powers| held | powers.rights[class as usize])
+    }
+
+    /// The same on a host that removes what is marked `\Deleted` at once: `t` is nothing
+    /// without `e` there.
+    #[must_use]
+    pub fn where_deleted_is_final(mut self, is_final: bool) -> Self {
+        Arc::make_mut(&mut self.standing).deleted_is_final = is_final;
+        self
     }
 
     /// How the user may send mail from the mailbox.

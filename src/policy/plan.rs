@@ -256,9 +256,9 @@ impl Plan {
                 peek: *marks_seen && !sets_seen(effective, place),
                 marks: *marks_seen && effective.markable(place).seen,
             }),
-            Action::Store { place, mode, flags, known, conditional, silent } => {
+            Action::Store { place, mode, flags, known, unkept, conditional, silent } => {
                 let marking = Marking::of(effective.markable(place), *mode, flags);
-                store(effective, place, (*mode, flags, known), (*conditional, *silent), marking)
+                store(effective, place, (*mode, flags, known, unkept), (*conditional, *silent), marking)
             }
             Action::Append { place, flags } => {
                 one(StepKind::Append { flags: permitted(effective, place, flags) })
@@ -406,7 +406,7 @@ fn not_permitted(effective: &Effective, to: &Place) -> Flags {
 fn store(
     effective: &Effective,
     place: &Place,
-    (mode, flags, known): (StoreMode, &Flags, &Flags),
+    (mode, flags, known, unkept): (StoreMode, &Flags, &Flags, &Flags),
     (conditional, silent): (bool, bool),
     marking: Marking,
 ) -> Plan {
@@ -415,7 +415,7 @@ fn store(
         SystemFlag::ALL.into_iter().for_each(|flag| touched.insert(Flag::System(flag)));
         known.iter().for_each(|flag| touched.insert(flag));
     }
-    let allowed = permitted(effective, place, &touched);
+    let allowed = permitted(effective, place, &touched).minus(unkept);
     let splits = effective.only_own(place) && allowed.has(SystemFlag::Deleted);
     let all = allowed == touched.filter(|flag| !marking.own.has(flag));
     if all && !splits && marking.step.is_none() {
@@ -423,7 +423,7 @@ fn store(
         return Plan::Steps(VecDeque::from([StepKind::Store { target, mode, flags, silent: false }]));
     }
     if splits && !conditional {
-        let (flags, known) = (flags.clone(), known.clone());
+        let (flags, known) = (flags.minus(unkept), known.clone());
         return Plan::SplitStore { place: place.clone(), mode, flags, known, mark: marking.step };
     }
     // A conditional STORE must happen whole or not at all on each message (RFC 7162 §3.1.3):

@@ -14,6 +14,9 @@ pub struct Options {
     pub read_state: ReadChoice,
     /// What becomes of a message that a role without the right to delete wants deleted.
     pub delete: Delete,
+    /// Whether the mail host removes a message as soon as it is marked deleted, as Gmail does
+    /// by default: then marking needs the right to expunge too.
+    pub deleted_is_final: bool,
     /// Whether messages may be copied out of the mailbox, into another one.
     pub copy_out: bool,
     /// Who files the copy of a sent message.
@@ -43,6 +46,7 @@ impl Default for Options {
         Self {
             read_state: ReadChoice::ByRole,
             delete: Delete::Refuse,
+            deleted_is_final: false,
             copy_out: true,
             sent_copy: SentCopy::File,
             bcc_in_sent: true,

@@ -202,6 +202,7 @@ impl Snapshot {
             good_until,
         )
         .map(|effective| effective.answering_only(mailbox.options.reply_only))
+        .map(|effective| effective.where_deleted_is_final(mailbox.options.deleted_is_final))
     }
 
     /// In their own account people may do everything; where they have none, they see an INBOX.

@@ -19,6 +19,7 @@ use super::target::Target;
 use crate::imap::capability::Capabilities;
 use crate::imap::command::StatusItem;
 use crate::imap::inventory::Inventory;
+use crate::imap::response::Listed;
 use crate::types::{FolderName, MailboxId, UidValidity};
 
 /// Age at which an inventory is taken again, in the background: clients list folders
@@ -62,16 +63,41 @@ impl Catalogues {
         Self { pools, known: Mutex::default() }
     }
 
+    /// The folders of somebody who has no mail host: an INBOX that stays empty. Every host is
+    /// taken for able to do what `can` says.
+    pub fn of_nobody(&self, can: Capabilities) -> Arc<Catalogue> {
+        let inbox = Listed { attributes: Vec::new(), separator: Some(b'/'), name: b"INBOX".to_vec() };
+        let snapshot = Snapshot {
+            version: 0,
+            inventory: Arc::new(Inventory::build(std::iter::once(inbox))),
+            capabilities: Arc::new(can),
+            uid_validity: Arc::default(),
+        };
+        let known = Known { snapshot: Arc::new(snapshot), taken: Instant::now(), ticket: 0 };
+        Catalogue::new(self.pools.clone(), None, Some(known))
+    }
+
     /// The mailbox's catalogue, by the newest target seen.
     pub fn of(&self, target: &Target) -> Arc<Catalogue> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let catalogue = known
             .entry(target.mailbox)
-            .or_insert_with(|| Catalogue::new(self.pools.clone(), target.clone()))
+            .or_insert_with(|| Catalogue::new(self.pools.clone(), Some(target.clone()), None))
             .clone();
         drop(known);
         catalogue.follow(target);
         catalogue
+    }
+
+    /// Forgets a mailbox that no session uses; says whether it did.
+    pub fn forget_unused(&self, mailbox: MailboxId) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Others get theirs here or from one who has it: nobody can while this is locked.
+        let unused = known.get(&mailbox).is_none_or(|catalogue| Arc::strong_count(catalogue) == 1);
+        if unused {
+            known.remove(&mailbox);
+        }
+        unused
     }
 
     /// The mailbox is gone.
@@ -92,7 +118,8 @@ pub struct Catalogue {
 }
 
 struct State {
-    target: Target,
+    /// `None`: there is no host to ask; what is known stays so.
+    target: Option<Target>,
     known: Option<Known>,
     background: Background,
 }
@@ -112,8 +139,8 @@ enum Background {
 }
 
 impl Catalogue {
-    fn new(pools: Arc<Pools>, target: Target) -> Arc<Self> {
-        let state = State { target, known: None, background: Background::Idle };
+    fn new(pools: Arc<Pools>, target: Option<Target>, known: Option<Known>) -> Arc<Self> {
+        let state = State { target, known, background: Background::Idle };
         Arc::new(Self {
             pools,
             state: Mutex::new(state),
@@ -125,15 +152,29 @@ impl Catalogue {
 
     /// The folders as far as known; asks the host only if nothing recent enough is.
     pub async fn view(self: &Arc<Self>, deadline: Instant) -> Result<Arc<Snapshot>, LeaseError> {
-        let known = self.lock().known.as_ref().map(|known| (known.snapshot.clone(), known.taken.elapsed()));
-        match known {
-            Some((snapshot, age)) if age < FRESH => Ok(snapshot),
-            Some((snapshot, age)) if age < STALE => {
-                self.refresh_soon();
-                Ok(snapshot)
-            }
-            Some(_) | None => self.refresh(deadline).await,
+        match self.glance() {
+            Some(snapshot) => Ok(snapshot),
+            None => self.refresh(deadline).await,
         }
+    }
+
+    /// The folders, if what is known is recent enough: the host is asked in the background at most.
+    pub fn glance(self: &Arc<Self>) -> Option<Arc<Snapshot>> {
+        let (snapshot, age) = {
+            let state = self.lock();
+            let known = state.known.as_ref()?;
+            let age = if state.target.is_some() { known.taken.elapsed() } else { Duration::ZERO };
+            (known.snapshot.clone(), age)
+        };
+        if age >= FRESH {
+            self.refresh_soon();
+        }
+        (age < STALE).then_some(snapshot)
+    }
+
+    /// The folders as they were when the host was last heard of, however long ago.
+    pub fn last_known(&self) -> Option<Arc<Snapshot>> {
+        self.lock().known.as_ref().map(|known| known.snapshot.clone())
     }
 
     /// The folders as they are now: after CREATE, DELETE or RENAME, before the answer.
@@ -148,7 +189,14 @@ impl Catalogue {
         {
             return Ok(known.snapshot.clone());
         }
-        let target = self.lock().target.clone();
+        let target = {
+            let state = self.lock();
+            match (&state.target, &state.known) {
+                (Some(target), _) => target.clone(),
+                (None, Some(known)) => return Ok(known.snapshot.clone()),
+                (None, None) => return Err(LeaseError::Full),
+            }
+        };
         let mut lease = self.pools.housekeeping_lease(&target, deadline).await?;
         let ticket = self.ticket();
         let inventory = take_inventory(&mut lease, deadline).await?;
@@ -160,6 +208,9 @@ impl Catalogue {
     /// Takes the inventory again in the background: somebody asked for an unknown name.
     pub fn refresh_soon(self: &Arc<Self>) {
         let mut state = self.lock();
+        if state.target.is_none() {
+            return;
+        }
         if state.background != Background::Idle {
             state.background = Background::Again;
             return;
@@ -170,7 +221,8 @@ impl Catalogue {
         tokio::spawn(async move {
             while let Some(catalogue) = catalogue.upgrade() {
                 if let Err(error) = catalogue.refresh(Instant::now() + REFRESH).await {
-                    tracing::warn!(mailbox = %catalogue.mailbox(), %error, "folders could not be listed");
+                    let mailbox = catalogue.lock().target.as_ref().map(|target| target.mailbox);
+                    tracing::warn!(?mailbox, %error, "folders could not be listed");
                 }
                 tokio::time::sleep(GAP).await;
                 if !catalogue.goes_on() {
@@ -210,6 +262,9 @@ impl Catalogue {
         if items.is_empty() {
             return Some(StatusValues::new());
         }
+        if self.lock().target.is_none() {
+            return Some(items.iter().map(|item| (*item, of_nothing(*item))).collect());
+        }
         let answer = match self.board.ask(wire_name, items) {
             Reply::Known(values) => return Some(values),
             Reply::Wait(answer) => answer,
@@ -231,14 +286,14 @@ impl Catalogue {
 
     /// The daemon's own connection to the mailbox.
     pub(super) async fn housekeeping(&self, deadline: Instant) -> Result<Lease, LeaseError> {
-        let target = self.lock().target.clone();
+        let target = self.lock().target.clone().ok_or(LeaseError::Full)?;
         self.pools.housekeeping_lease(&target, deadline).await
     }
 
     /// Answers everything on the board.
     async fn work(&self) {
         let mut unanswered = GiveUp(Some(&self.board));
-        let target = self.lock().target.clone();
+        let Some(target) = self.lock().target.clone() else { return };
         loop {
             match self.serve(&target).await {
                 Ok(true) => break,
@@ -292,7 +347,7 @@ impl Catalogue {
                 Arc::new(Snapshot { version: ticket, inventory, capabilities, uid_validity })
             }
         };
-        if state.target.generation == generation {
+        if state.target.as_ref().is_some_and(|target| target.generation == generation) {
             state.known = Some(Known { snapshot: snapshot.clone(), taken: Instant::now(), ticket });
         }
         snapshot
@@ -301,16 +356,13 @@ impl Catalogue {
     /// A newer endpoint, account or password; another account has other folders.
     fn follow(&self, target: &Target) {
         let mut state = self.lock();
-        if state.target.generation < target.generation {
+        let before = state.target.as_ref().map_or(0, |target| target.generation);
+        if before < target.generation {
             state.known = None;
         }
-        if state.target.generation <= target.generation {
-            state.target = target.clone();
+        if before <= target.generation {
+            state.target = Some(target.clone());
         }
-    }
-
-    fn mailbox(&self) -> MailboxId {
-        self.lock().target.mailbox
     }
 
     fn ticket(&self) -> u64 {
@@ -319,6 +371,18 @@ impl Catalogue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// STATUS of a folder that is empty and stays so.
+fn of_nothing(item: StatusItem) -> u64 {
+    match item {
+        StatusItem::UidNext | StatusItem::UidValidity | StatusItem::HighestModSeq => 1,
+        StatusItem::Messages
+        | StatusItem::Recent
+        | StatusItem::Unseen
+        | StatusItem::Size
+        | StatusItem::AppendLimit => 0,
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Knows mailboxes, not users or grants: whoever holds a [`Lease`] has been permitted
 //! elsewhere. A [`Connection`] leaves this module logged in, with nothing selected;
-//! [`Pools`] decides who may have one, a [`Catalogue`] knows a mailbox's folders, and
-//! [`smtp`] hands mail in.
+//! [`Pools`] decides who may have one, a [`Catalogue`] knows a mailbox's folders, [`Mirrors`]
+//! watch folders for sessions without one, and [`smtp`] hands mail in.
 
 mod ask;
 mod catalogue;
@@ -12,6 +12,7 @@ mod connection;
 mod error;
 mod filing;
 mod login;
+mod mirror;
 mod pool;
 mod quota;
 pub mod smtp;
@@ -23,7 +24,8 @@ pub use connect::{ConnectSettings, Connector};
 pub use connection::{Answered, Connection};
 pub use error::{CommandError, ConnectError, LeaseError};
 pub use filing::Unfinished;
-pub use pool::{Host, Lease, Pools, Settings as PoolSettings};
+pub use mirror::{Change, Follower, Mirror, Mirrors, State as MirrorState};
+pub use pool::{Host, Lease, Party, Pause, Pools, Settings as PoolSettings};
 pub use status::StatusValues;
 pub use target::{EnabledSet, Target};
 

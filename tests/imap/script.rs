@@ -190,7 +190,7 @@ fn setting(line: &str) -> Option<Setting> {
     Some(match word {
         "pin" => {
             let (folder, class) = rest.rsplit_once(' ')?;
-            Setting::Pin(folder.to_owned(), class.to_owned())
+            Setting::Pin(folder.trim_matches('"').to_owned(), class.to_owned())
         }
         "option" => {
             let (key, value) = rest.split_once(' ')?;
@@ -261,6 +261,10 @@ fn repeated(text: &str) -> Option<Vec<u8>> {
 }
 
 fn directive(line: &str) -> Option<Step> {
+    if let Some(quoted) = line.strip_prefix("folder \"") {
+        let (name, attributes) = quoted.split_once('"')?;
+        return Some(Step::Folder(name.to_owned(), attributes.trim_start().to_owned()));
+    }
     let words: Vec<&str> = line.split(' ').collect();
     Some(match *words.as_slice() {
         ["revoke", user] => Step::Revoke(user.to_owned()),

@@ -20,7 +20,7 @@ use mandate::telemetry::{Counters, Journal, SessionId};
 use mandate::types::{
     Account, Address, Endpoint, FolderName, GrantId, LoginName, Secret, Security, ShortName, Trust, UserId,
 };
-use mandate::upstream::{Catalogues, ConnectSettings, Connector, PoolSettings, Pools};
+use mandate::upstream::{Catalogues, ConnectSettings, Connector, Mirrors, PoolSettings, Pools};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -94,6 +94,7 @@ impl World {
             separator: LoginSeparator::default(),
             store,
             authenticator: Arc::new(Authenticator::new(login).unwrap()),
+            mirrors: Mirrors::new(Arc::clone(&pools)),
             catalogues,
             outbox,
             pools,

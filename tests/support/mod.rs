@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`Ca`] | a certificate authority for one test, on disk |
 //! | [`Dovecot`] | a private Dovecot with its own mail, users and ports |
+//! | [`Cyrus`], [`Courier`] | a private Cyrus, a private Courier, with one account |
 //! | [`Snapshot`] | everything an upstream account holds, to compare before and after |
 //! | [`Postfix`] | a private Postfix that relays whatever it accepts to a [`Sink`] |
 //! | [`Sink`] | an SMTP server that records octets and answers as told |
@@ -20,6 +21,8 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses a part")]
 
 pub mod ca;
+pub mod courier;
+pub mod cyrus;
 pub mod dovecot;
 pub mod imap;
 pub mod postfix;
@@ -33,6 +36,8 @@ pub mod snapshot;
 pub mod wire;
 
 pub use ca::{Ca, Certificate};
+pub use courier::Courier;
+pub use cyrus::Cyrus;
 pub use dovecot::{Dovecot, Storage};
 pub use imap::{Imap, Reply};
 pub use postfix::Postfix;

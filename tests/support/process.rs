@@ -153,7 +153,7 @@ fn identity(which: &str) -> String {
 /// Spawns from a thread that lives as long as this process. The kernel sends
 /// the parent-death signal when the *thread* that spawned ends, and a test's own
 /// thread ends before a server that several tests share.
-fn spawn(command: Command) -> Child {
+pub(super) fn spawn(command: Command) -> Child {
     type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {

@@ -115,6 +115,14 @@ fn last_string(line: &str) -> Option<String> {
 
 fn folder(imap: &mut Imap, name: &str) -> Folder {
     let examined = imap.ok(&format!("EXAMINE {}", quoted(name)));
+    // Courier tells UIDNEXT in STATUS only.
+    let examined = if examined.to_string().contains("UIDNEXT") {
+        examined
+    } else {
+        let mut status = imap.ok(&format!("STATUS {} (UIDNEXT UIDVALIDITY MESSAGES)", quoted(name)));
+        status.untagged.extend(examined.untagged);
+        status
+    };
     let number = |code: &str| {
         let line = examined.lines().into_iter().find(|line| line.contains(code));
         let line = line.unwrap_or_else(|| panic!("{name}: no {code} in {examined}"));

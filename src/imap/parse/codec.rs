@@ -43,16 +43,16 @@ pub(super) fn command(line: &[u8], separator: Separator) -> Parsed<Command> {
         CommandBody::Enable { capabilities } => Command::Enable(
             capabilities.as_ref().iter().map(|c| c.to_string().to_ascii_uppercase()).collect(),
         ),
-        CommandBody::ExpungeUid { sequence_set } => Command::UidExpunge(set(&sequence_set)?),
+        CommandBody::ExpungeUid { sequence_set } => Command::UidExpunge(set(line, &sequence_set)?),
         CommandBody::Copy { sequence_set, mailbox, uid } => {
-            Command::Copy { uid, set: set(&sequence_set)?, to: folder(&mailbox) }
+            Command::Copy { uid, set: set(line, &sequence_set)?, to: folder(&mailbox) }
         }
         CommandBody::Move { sequence_set, mailbox, uid } => {
-            Command::Move { uid, set: set(&sequence_set)?, to: folder(&mailbox) }
+            Command::Move { uid, set: set(line, &sequence_set)?, to: folder(&mailbox) }
         }
         CommandBody::Store { sequence_set, kind, response, flags, uid, modifiers } => {
             let store = Store {
-                set: set(&sequence_set)?,
+                set: set(line, &sequence_set)?,
                 unchanged_since: unchanged_since(&modifiers)?,
                 mode: mode(kind),
                 silent: response == StoreResponse::Silent,
@@ -121,7 +121,10 @@ fn settable(flags: &[imap_types::flag::Flag<'_>]) -> Parsed<Flags> {
     parsed.ok_or(Wrong::Syntax("This flag cannot be set"))
 }
 
-fn set(set: &SequenceSet) -> Parsed<NumberSet> {
+fn set(line: &[u8], set: &SequenceSet) -> Parsed<NumberSet> {
+    if has_leading_zero(line) {
+        return wrong("The message set is malformed");
+    }
     let bound = |end: &SeqOrUid| match end {
         SeqOrUid::Value(number) => Bound::Number(*number),
         SeqOrUid::Asterisk => Bound::Last,
@@ -132,4 +135,14 @@ fn set(set: &SequenceSet) -> Parsed<NumberSet> {
     };
     let ranges = set.0.as_ref().iter().map(range).collect();
     NumberSet::new(ranges).ok_or(Wrong::Syntax("The message set is malformed"))
+}
+
+/// Whether a number of the set has a leading zero, which imap-codec lets through (RFC 3501 §9,
+/// nz-number). The set is the word after the verb.
+fn has_leading_zero(line: &[u8]) -> bool {
+    let mut words = line.split(|b| *b == b' ').skip(1);
+    let verb = words.next();
+    let verb = if verb.is_some_and(|word| word.eq_ignore_ascii_case(b"UID")) { words.next() } else { verb };
+    let set = verb.and_then(|_| words.next()).unwrap_or_default();
+    set.split(|b| b",:".contains(b)).any(|number| number.starts_with(b"0"))
 }

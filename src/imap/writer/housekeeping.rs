@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::encoder::{Encoder, Examined, FollowUp, Outgoing};
-use super::status;
+use super::{status, written};
 use crate::imap::command::StatusItem;
-use crate::types::{MessageId, Secret};
+use crate::types::{MessageId, Secret, UidSet};
 
 /// Commands of our own. Closed, and without a variant that changes or removes mail: those
 /// need a permit (invariant 1).
@@ -64,6 +64,18 @@ pub enum Housekeeping<'a> {
     NewUids {
         from: std::num::NonZeroU32,
     },
+    /// Number and UID of every message. By number, so that none can go meanwhile.
+    Numbers,
+    /// The flags of these messages, by number.
+    Flags {
+        numbers: &'a UidSet,
+        modseq: bool,
+    },
+    /// The flags of all messages by UID, or of those that changed `since` a mod-sequence
+    /// (RFC 7162 §3.1.4.1).
+    AllFlags {
+        since: Option<u64>,
+    },
     Noop,
     Idle,
     /// Ends IDLE; has no tag.
@@ -120,6 +132,15 @@ pub fn housekeeping(what: &Housekeeping<'_>, tag: &str) -> Option<Outgoing> {
         Housekeeping::Uids { esearch: true } => line.word("UID SEARCH RETURN (ALL) ALL").end(),
         Housekeeping::Uids { esearch: false } => line.word("UID SEARCH ALL").end(),
         Housekeeping::NewUids { from } => line.word("FETCH").word(format_args!("{from}:* (UID)")).end(),
+        Housekeeping::Numbers => line.word("FETCH 1:* (UID)").end(),
+        Housekeeping::Flags { numbers, modseq } => {
+            let items = if modseq { "(FLAGS MODSEQ)" } else { "(FLAGS)" };
+            line.word("FETCH").word(written(numbers)?).word(items).end()
+        }
+        Housekeeping::AllFlags { since: None } => line.word("UID FETCH 1:* (FLAGS)").end(),
+        Housekeeping::AllFlags { since: Some(since) } => {
+            line.word(format_args!("UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since})")).end()
+        }
         Housekeeping::Noop => line.word("NOOP").end(),
         Housekeeping::Idle => line.word("IDLE").end(),
         Housekeeping::Done => Encoder::untagged("DONE").end(),

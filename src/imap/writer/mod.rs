@@ -41,7 +41,8 @@ pub struct Context<'a> {
     pub condstore: bool,
     /// The mailbox's Trash in upstream's octets, where upstream has MOVE (RFC 6851).
     pub trash: Option<&'a [u8]>,
-    /// Upstream has ESEARCH (RFC 4731): a hundred thousand numbers in a short line.
+    /// Upstream has ESEARCH (RFC 4731): a hundred thousand numbers in a short line. Otherwise
+    /// SEARCH goes without RETURN.
     pub esearch: bool,
     /// CONDSTORE is on for this session: flags that we ask for come with MODSEQ.
     pub modseq: bool,
@@ -67,7 +68,7 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
             let Command::Search { uid, search } = command else { return None };
             let ret = context.esearch.then_some(SearchReturn { all: true, ..SearchReturn::default() });
             let search = Search { ret, ..overlay::assuming(search, *assumed)? };
-            self::search(verb(line, *uid, "SEARCH"), &search)
+            self::search(verb(line, *uid, "SEARCH"), &search, context.esearch)
         }
         StepKind::Fetch { peek, marks } => fetch::fetch(line, (*peek, *marks), command),
         StepKind::Uids => {
@@ -181,7 +182,7 @@ fn carry(line: Encoder, command: &Command, context: &Context<'_>) -> Option<Outg
         Command::Noop => line.word("NOOP").end(),
         Command::Check => line.word("CHECK").end(),
         Command::Idle => line.word("IDLE").end(),
-        Command::Search { uid, search } => self::search(verb(line, *uid, "SEARCH"), search),
+        Command::Search { uid, search } => self::search(verb(line, *uid, "SEARCH"), search, context.esearch),
         Command::Sort { uid, sort } => search::sort(verb(line, *uid, "SORT"), sort).end(),
         Command::Thread { uid, thread } => search::thread(verb(line, *uid, "THREAD"), thread).end(),
         Command::Status { items, .. } => status(line, context.folder?, items),
@@ -345,8 +346,8 @@ fn unselect(line: Encoder, context: &Context<'_>) -> Option<Outgoing> {
     Some(outgoing)
 }
 
-fn search(line: Encoder, search: &Search) -> Option<Outgoing> {
-    search::search(line, search).end()
+fn search(line: Encoder, search: &Search, esearch: bool) -> Option<Outgoing> {
+    search::search(line, search, esearch).end()
 }
 
 fn status(line: Encoder, folder: &[u8], items: &[StatusItem]) -> Option<Outgoing> {

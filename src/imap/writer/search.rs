@@ -4,9 +4,9 @@ use super::encoder::Encoder;
 use crate::imap::command::{Search, SearchKey, Sort, SortBy, Thread, Threading};
 
 /// CHARSET is given exactly when a string needs it: some hosts know US-ASCII alone.
-pub(super) fn search(line: Encoder, search: &Search) -> Encoder {
+pub(super) fn search(line: Encoder, search: &Search, esearch: bool) -> Encoder {
     let mut line = line;
-    if let Some(ret) = search.ret {
+    if let Some(ret) = search.ret.filter(|_| esearch) {
         let options = [(ret.min, "MIN"), (ret.max, "MAX"), (ret.all, "ALL"), (ret.count, "COUNT")];
         let names: Vec<&str> = options.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
         line = line.word(format_args!("RETURN ({})", names.join(" ")));

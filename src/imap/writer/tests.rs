@@ -23,11 +23,11 @@ fn written(kind: &StepKind, line: &str) -> String {
     let new_folder = FolderName::parse("Größe", Some('/')).unwrap();
     let context = Context {
         trash: Some(b"Bin"),
-        esearch: true,
         folder: Some(b"Archive/2026"),
         new_folder: Some(&new_folder),
         selected: Some(b"INBOX"),
         unselect: true,
+        esearch: true,
         condstore: true,
         modseq: false,
     };
@@ -315,6 +315,12 @@ fn housekeeping_lines() {
         (Housekeeping::Inventory { special_use: true }, "P1 LIST \"\" \"*\" RETURN (SPECIAL-USE)\\r\\n"),
         (Housekeeping::Status { folder: b"a b", items: &items }, "P1 STATUS \"a b\" (HIGHESTMODSEQ)\\r\\n"),
         (Housekeeping::Examine { folder: b"a", condstore: true }, "P1 EXAMINE \"a\" (CONDSTORE)\\r\\n"),
+        (Housekeeping::Uids { esearch: true }, "P1 UID SEARCH RETURN (ALL) ALL\\r\\n"),
+        (Housekeeping::Uids { esearch: false }, "P1 UID SEARCH ALL\\r\\n"),
+        (Housekeeping::Numbers, "P1 FETCH 1:* (UID)\\r\\n"),
+        (Housekeeping::Flags { numbers: &UidSet::range(2, 3), modseq: false }, "P1 FETCH 2:3 (FLAGS)\\r\\n"),
+        (Housekeeping::AllFlags { since: None }, "P1 UID FETCH 1:* (FLAGS)\\r\\n"),
+        (Housekeeping::AllFlags { since: Some(7) }, "P1 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 7)\\r\\n"),
         (Housekeeping::Noop, "P1 NOOP\\r\\n"),
         (Housekeeping::Idle, "P1 IDLE\\r\\n"),
         (Housekeeping::Done, "DONE\\r\\n"),

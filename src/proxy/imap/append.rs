@@ -18,7 +18,14 @@ use crate::upstream::EnabledSet;
 impl Session {
     /// An APPEND whose message the client has announced.
     pub(super) async fn append(&mut self, tagged: Tagged, announced: Announced) -> Result<(), Ended> {
-        let Tagged { tag, command } = tagged;
+        let Tagged { tag, mut command } = tagged;
+        self.take_in_changes()?;
+        if !Box::pin(self.attend_to(&tag, &mut command)).await? {
+            let answer = std::mem::take(self.client.wire.out());
+            self.drop_message(announced).await?;
+            self.client.wire.queue(&answer);
+            return Ok(());
+        }
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
         let permit = match ask(&command, &self.view()) {
@@ -49,7 +56,7 @@ impl Session {
             self.store_message(&tag, &command, permit, coming).await?;
         }
         self.watch.append(None);
-        if self.selected.is_none() {
+        if !self.holds_folder() {
             self.release().await?;
         }
         Ok(())
@@ -240,12 +247,13 @@ impl Session {
     /// A message that may not be stored was half-way up: upstream's connection is cut, so that
     /// it forgets it, and the client hears why.
     async fn cut(&mut self, left: u64) -> Result<Answer, Ended> {
+        let holds_folder = self.holds_folder();
         self.lease = None;
         let skip = self.client.skip(left);
         self.watch.unless_lost(Waiting::Rest, skip).await??;
         let end = self.client.end_of_literal();
         self.watch.unless_lost(Waiting::Rest, end).await??;
-        if self.selected.is_some() {
+        if holds_folder {
             // The open folder went with the connection.
             return Err(Ended::UpstreamGone);
         }

@@ -54,6 +54,8 @@ pub(super) struct Found {
     pub(super) told_flags: bool,
     /// Numbers of a SEARCH answer.
     pub(super) uids: UidSet,
+    /// MODSEQ of a SEARCH answer (RFC 7162 §3.1.5).
+    pub(super) search_mod_seq: Option<u64>,
     /// APPENDUID, and COPYUID's target.
     pub(super) stored: Option<(UidValidity, UidSet)>,
     /// Which copy each message has, where COPYUID says so.
@@ -70,6 +72,8 @@ pub(super) struct Found {
     pub(super) permanent: bool,
     /// SELECT's data for the client, held until upstream says OK.
     pub(super) held: Vec<u8>,
+    /// Messages have come or gone.
+    pub(super) moved: bool,
     /// Octets of the command are on their way.
     pub(super) sent: bool,
     /// How the command ended upstream, where the session ended before it.

@@ -38,7 +38,7 @@ impl Session {
         };
         self.condstore |=
             items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
-        let (wire, client) = (entry.wire.clone(), entry.name.to_wire());
+        let (wire, client) = (entry.wire.clone(), self.client_wire(&entry.name));
         let Some(data) = self.status_values(&wire, items).await? else {
             self.unavailable(tag);
             return Ok(());
@@ -113,7 +113,7 @@ impl Session {
             }
             Err(denial) => self.deny(tag, command, &denial).await?,
         }
-        if self.selected.is_none() {
+        if !self.holds_folder() {
             self.release().await?;
         }
         Ok(())
@@ -126,8 +126,10 @@ impl Session {
             Command::Rename { from, .. } => from.as_ref().ok(),
             _ => None,
         };
-        let others = self.folders.inventory.entries().iter().map(|entry| &entry.name);
-        let others = others.filter(|name| Some(*name) != renamed);
+        // A level that upstream lists, but which is no folder, may become one.
+        let folders = self.folders.inventory.entries().iter();
+        let folders = folders.filter(|entry| entry.name != *new || entry.attributes.is_selectable());
+        let others = folders.map(|entry| &entry.name).filter(|name| Some(*name) != renamed);
         let taken = is_taken(new, others, self.folders.inventory.separator);
         taken.then_some("A folder of this or a very similar name exists")
     }

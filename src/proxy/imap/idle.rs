@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ended::Ended;
 use super::exchange::{Found, Manner, Show, Stop};
+use super::park::News;
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::command::{Command, Tag};
@@ -14,6 +15,7 @@ use crate::imap::reply::{self, Outcome};
 use crate::imap::writer::{self, Housekeeping};
 use crate::policy::{Fact, Facts, Next, Permit};
 use crate::types::UidSet;
+use crate::upstream::Pause;
 
 /// Time between our signs of life: NATs on the way to phones forget after 4 to 5 minutes.
 const STILL_HERE: Duration = Duration::from_secs(120);
@@ -32,12 +34,18 @@ enum Upstream {
     Idling(Tag, Instant),
     /// Asked by NOOP now and then.
     Polled(Instant),
+    /// Nothing: the session is parked, and the folder watched by others.
+    Parked,
 }
 
 /// Why the wait was over.
 enum Woke {
     Client(std::io::Result<usize>),
     Upstream(std::io::Result<usize>),
+    /// The folder that others watch may have changed.
+    Mirror,
+    /// Somebody else waits for the connection.
+    Wanted,
     Timer,
 }
 
@@ -57,11 +65,17 @@ impl Session {
             Next::Done => return Ok(()),
         };
         let idles = self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("IDLE"));
+        if self.is_parked() {
+            return self.wait_for_done(tag, Upstream::Parked).await;
+        }
         let upstream = match self.write(&step, command) {
             Some((outgoing, ours)) if idles => self.start_idle(tag, &outgoing.parts, ours).await?,
             Some(_) | None => Upstream::Polled(Instant::now()),
         };
         let waited = self.wait_for_done(tag, upstream).await;
+        if let Some(lease) = &self.lease {
+            lease.keep();
+        }
         // Upstream may still be in IDLE, where nothing but DONE is understood.
         self.tainted |= waited.is_err();
         waited
@@ -88,6 +102,7 @@ impl Session {
     async fn wait_for_done(&mut self, tag: &Tag, mut upstream: Upstream) -> Result<(), Ended> {
         reply::continuation(self.client.wire.out(), "idling");
         let mut sign = Instant::now() + STILL_HERE;
+        self.offer_lease();
         // News may have come in one piece with upstream's `+`.
         self.take_in_news(tag, &upstream).await?;
         loop {
@@ -98,17 +113,20 @@ impl Session {
             self.watch.unless_lost(Waiting::Writing, flush).await??;
             let timer = match &upstream {
                 Upstream::Polled(since) => sign.min(*since + POLL),
-                Upstream::None | Upstream::Idling(..) => sign,
+                Upstream::None | Upstream::Idling(..) | Upstream::Parked => sign,
             };
             match self.wake(&upstream, timer).await? {
                 Woke::Client(Ok(1..)) => {}
                 Woke::Client(Ok(0) | Err(_)) => return Err(Ended::ClientGone),
                 Woke::Upstream(Ok(0) | Err(_)) => return Err(Ended::UpstreamGone),
                 Woke::Upstream(Ok(_)) => self.take_in_news(tag, &upstream).await?,
+                Woke::Mirror => upstream = self.hear_mirror(tag, upstream).await?,
+                Woke::Wanted => upstream = Box::pin(self.give_way(tag, upstream)).await?,
                 Woke::Timer => {
                     if Instant::now() >= sign {
                         reply::untagged(self.client.wire.out(), Outcome::Ok, "", "Still here");
                         sign = Instant::now() + STILL_HERE;
+                        self.offer_lease();
                     }
                     upstream = self.renew(tag, upstream).await?;
                     self.take_in_news(tag, &upstream).await?;
@@ -136,6 +154,14 @@ impl Session {
     }
 
     async fn wake(&mut self, upstream: &Upstream, timer: Instant) -> Result<Woke, Ended> {
+        let parked = self.selected.as_deref_mut().filter(|_| matches!(upstream, Upstream::Parked));
+        let wanted = self.lease.as_ref().map(|lease| lease.wanted());
+        let wanted = async {
+            match wanted {
+                Some(wanted) => wanted.await,
+                None => std::future::pending().await,
+            }
+        };
         let lease = self.lease.as_mut().filter(|_| matches!(upstream, Upstream::Idling(..)));
         let news = async {
             match lease {
@@ -147,12 +173,17 @@ impl Session {
             ended = self.watch.lost(Waiting::Idle) => Err(ended),
             filled = self.client.wire.fill() => Ok(Woke::Client(filled)),
             filled = news => Ok(Woke::Upstream(filled)),
+            () = wanted => Ok(Woke::Wanted),
+            () = Self::mirror_changed(parked) => Ok(Woke::Mirror),
             () = sleep_until(timer) => Ok(Woke::Timer),
         }
     }
 
     /// Upstream says something: the client hears what it may.
     async fn take_in_news(&mut self, tag: &Tag, upstream: &Upstream) -> Result<(), Ended> {
+        if let Upstream::Parked = upstream {
+            return self.tell_news(tag).map(|_| ());
+        }
         let Upstream::Idling(ours, _) = upstream else { return Ok(()) };
         let mut exchange = self.exchanging(tag, IDLING)?;
         match exchange.take_in(ours, &mut Found::default()).await? {
@@ -161,13 +192,59 @@ impl Session {
         }
     }
 
+    /// The client idles: the connection is there for whoever needs it more.
+    fn offer_lease(&self) {
+        if let Some(lease) = self.lease.as_ref().filter(|_| self.holds_folder()) {
+            lease.offer(Pause::Idle);
+        }
+    }
+
+    /// Gives the connection up, if the folder can be watched without it.
+    async fn give_way(&mut self, tag: &Tag, upstream: Upstream) -> Result<Upstream, Ended> {
+        let Some(sight) = self.sight().await? else {
+            // Offered again with the next sign of life.
+            if let Some(lease) = &self.lease {
+                lease.keep();
+            }
+            return Ok(upstream);
+        };
+        self.stop_idle(tag, upstream).await?;
+        let numbering = self.numbering_in_idle().await?;
+        if self.park(sight, numbering).await? {
+            self.tell_news(tag)?;
+            return Ok(Upstream::Parked);
+        }
+        self.idle_again(tag).await
+    }
+
+    /// News from the mirror; where it remembers too little, the session comes back.
+    async fn hear_mirror(&mut self, tag: &Tag, upstream: Upstream) -> Result<Upstream, Ended> {
+        if self.tell_news(tag)? == News::Told {
+            return Ok(upstream);
+        }
+        match Box::pin(self.come_back_for(tag, &Command::Idle)).await? {
+            true => self.idle_again(tag).await,
+            false => Err(Ended::UpstreamGone),
+        }
+    }
+
+    /// Upstream idles once more.
+    async fn idle_again(&mut self, tag: &Tag) -> Result<Upstream, Ended> {
+        if !self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("IDLE")) {
+            return Ok(Upstream::Polled(Instant::now()));
+        }
+        let (parts, ours) = self.ours(&Housekeeping::Idle)?;
+        let upstream = self.start_idle(tag, &parts, ours).await?;
+        self.take_in_news(tag, &upstream).await?;
+        Ok(upstream)
+    }
+
     /// A new IDLE before the host loses patience, or a look at a host that has none.
     async fn renew(&mut self, tag: &Tag, upstream: Upstream) -> Result<Upstream, Ended> {
         match upstream {
             Upstream::Idling(ours, since) if since.elapsed() >= REISSUE => {
                 self.stop_idle(tag, Upstream::Idling(ours, since)).await?;
-                let (parts, ours) = self.ours(&Housekeeping::Idle)?;
-                self.start_idle(tag, &parts, ours).await
+                self.idle_again(tag).await
             }
             Upstream::Polled(since) if since.elapsed() >= POLL => {
                 let (parts, ours) = self.ours(&Housekeeping::Noop)?;
@@ -179,7 +256,7 @@ impl Session {
                 Ok(Upstream::Polled(Instant::now()))
             }
             Upstream::None => Ok(Upstream::None),
-            unchanged @ (Upstream::Idling(..) | Upstream::Polled(_)) => Ok(unchanged),
+            unchanged @ (Upstream::Idling(..) | Upstream::Polled(_) | Upstream::Parked) => Ok(unchanged),
         }
     }
 

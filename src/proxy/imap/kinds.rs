@@ -92,3 +92,58 @@ pub(super) fn asks_mod_seq(key: &SearchKey) -> bool {
         _ => false,
     }
 }
+
+/// What a command needs of the open folder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Need {
+    /// Nothing, or what the mirror can tell.
+    Nothing,
+    Connection,
+    /// A connection on which messages have the numbers that the client gives them.
+    Numbers,
+}
+
+pub(super) fn need(command: &Command) -> Need {
+    match command {
+        Command::Search { uid, .. }
+        | Command::Sort { uid, .. }
+        | Command::Thread { uid, .. }
+        | Command::Fetch { uid, .. }
+        | Command::Store { uid, .. }
+        | Command::Copy { uid, .. }
+        | Command::Move { uid, .. } => match uid {
+            true => Need::Connection,
+            false => Need::Numbers,
+        },
+        Command::Close | Command::Expunge | Command::UidExpunge(_) => Need::Connection,
+        Command::Noop
+        | Command::Check
+        | Command::Idle
+        | Command::Capability
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Status { .. }
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Append(_)
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::Unselect => Need::Nothing,
+    }
+}

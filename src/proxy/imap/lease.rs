@@ -11,7 +11,7 @@ use crate::imap::command::Tag;
 use crate::imap::filter;
 use crate::imap::reply::{self, Outcome};
 use crate::store::StoreError;
-use crate::upstream::{EnabledSet, LeaseError, Target};
+use crate::upstream::{EnabledSet, LeaseError, Party, Target};
 
 /// Longest time for a connection and a login upstream; clients give up after 30 to 60 s.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -36,7 +36,8 @@ impl Session {
                 return Ok(false);
             }
         };
-        let lease = self.services.pools.lease(&target, wanted, Instant::now() + CONNECT);
+        let party = Party(self.watch.effective().user.0);
+        let lease = self.services.pools.lease(&target, wanted, party, Instant::now() + CONNECT);
         match Box::pin(self.watch.unless_lost(Waiting::Upstream, lease)).await? {
             Ok(mut lease) => {
                 if let Some(alert) = lease.take_alert() {
@@ -54,6 +55,30 @@ impl Session {
             }
         }
         Ok(true)
+    }
+
+    /// Leaves the open folder without removing anything, and returns the connection.
+    pub(super) async fn leave(&mut self) -> Result<(), Ended> {
+        self.selected = None;
+        self.watch.select(None);
+        self.release().await
+    }
+
+    /// Returns the connection; one whose state differs from its pool's is closed instead.
+    pub(super) async fn release(&mut self) -> Result<(), Ended> {
+        let tainted = std::mem::take(&mut self.tainted);
+        let Some(lease) = self.lease.take().filter(|_| !tainted) else { return Ok(()) };
+        Box::pin(self.watch.unless_lost(Waiting::Upstream, lease.give_back())).await
+    }
+
+    /// The command makes its connection send mod-sequences for good (RFC 7162 §3.1): the
+    /// session sees them from here on, and the connection serves nobody else afterwards.
+    pub(super) fn condstore_used(&mut self) {
+        let Some(lease) = &self.lease else { return };
+        if lease.capabilities().has_condstore() && !self.condstore {
+            self.condstore = true;
+            self.tainted |= lease.enabled() == EnabledSet::Plain;
+        }
     }
 
     /// Upstream cannot be reached: temporary, and the session goes on.

@@ -27,6 +27,7 @@ pub(super) struct Read {
     copied: Option<Copied>,
     validity: Option<UidValidity>,
     permanent: bool,
+    moved: bool,
     pub(super) dropped: bool,
 }
 
@@ -42,6 +43,7 @@ impl Read {
         found.copied = self.copied.or(found.copied.take());
         found.validity = self.validity.or(found.validity);
         found.permanent |= self.permanent;
+        found.moved |= self.moved;
         self.stop.map_or(Did::Go, Did::Stop)
     }
 }
@@ -139,6 +141,7 @@ impl Lines<'_> {
                 Some(_) | None => {}
             }
         }
+        read.moved = matches!(response, Response::Exists(_) | Response::Expunge(_));
         self.keep_up(response)?;
         if self.manner.show == Show::Nothing {
             return Ok(read);
@@ -196,7 +199,7 @@ impl Lines<'_> {
                 selected.flags = filter::defined_flags(flags);
             }
             Response::Status(Status { code: Some(Code::PermanentFlags(flags)), .. }) => {
-                selected.permanent = flags.iter().map(|flag| flag.to_vec()).collect();
+                selected.set_permanent(flags.iter().map(|flag| flag.to_vec()).collect());
             }
             Response::Status(_)
             | Response::Recent(_)

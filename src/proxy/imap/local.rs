@@ -12,15 +12,16 @@ use super::watch::Waiting;
 use crate::imap::command::{self, Command, FolderArg, StatusItem, Tag};
 use crate::imap::filter;
 use crate::imap::list::{View as Listing, Visible};
+use crate::imap::realm::Realm;
 use crate::imap::reply::{self, Outcome};
 use crate::policy::{Action, Decision, FolderClass, decide};
 use crate::proxy::clock;
 use crate::telemetry::{Act, Outcome as Came};
-use crate::types::FolderName;
+use crate::types::{FolderName, encode_mutf7};
 use crate::upstream::{Catalogue, StatusValues};
 
 /// Folders whose STATUS is asked for at a time; eight of them are under way upstream.
-const STATUS_AT_ONCE: usize = 64;
+pub(super) const STATUS_AT_ONCE: usize = 64;
 
 /// Why a command is answered NO.
 type Refusal = (&'static str, String);
@@ -42,9 +43,15 @@ impl Session {
             }
             Command::Id { client } => self.greet(client.as_deref()),
             Command::Enable(names) => self.enable(names),
-            Command::Namespace => reply::namespace(self.client.wire.out(), self.folders.inventory.separator),
-            Command::List(list) => self.list(list).await?,
-            Command::Lsub { reference, pattern } => self.lsub(reference, pattern),
+            Command::Namespace => self.namespace(),
+            Command::List(list) => match self.realm.clone() {
+                Realm::Account => self.list(list).await?,
+                Realm::Combined(combined) => self.list_several(list, &combined).await?,
+            },
+            Command::Lsub { reference, pattern } => match self.realm.clone() {
+                Realm::Account => self.lsub(reference, pattern),
+                Realm::Combined(combined) => self.lsub_several(reference, pattern, &combined).await?,
+            },
             Command::Subscribe(folder) => refused = self.subscribe(&command, folder, true).await?,
             Command::Unsubscribe(folder) => refused = self.subscribe(&command, folder, false).await?,
             Command::MyRights(folder) => refused = self.my_rights(folder, None).err(),
@@ -91,7 +98,17 @@ impl Session {
 
     /// What we police of what upstream has (invariant 4).
     pub(super) fn capabilities(&self) -> String {
-        self.folders.capabilities.for_client(self.services.settings.append_limit)
+        self.common_capabilities().for_client(self.services.settings.append_limit)
+    }
+
+    fn namespace(&mut self) {
+        let (separator, out) = (self.separator(), self.client.wire.out());
+        match &self.realm {
+            Realm::Account => reply::namespace(out, separator),
+            Realm::Combined(combined) => {
+                reply::namespaces(out, separator, &encode_mutf7(combined.prefix()));
+            }
+        }
     }
 
     fn greet(&mut self, client: Option<&str>) {
@@ -104,7 +121,7 @@ impl Session {
     /// ENABLE (RFC 5161): CONDSTORE, where upstream has it; everything else is not ours to enable.
     fn enable(&mut self, names: &[String]) {
         let wanted = names.iter().any(|name| name == "CONDSTORE");
-        let enabled = wanted && self.folders.capabilities.has_condstore();
+        let enabled = wanted && self.common_capabilities().has_condstore();
         self.condstore |= enabled;
         reply::data(self.client.wire.out(), if enabled { "ENABLED CONDSTORE" } else { "ENABLED" });
     }
@@ -131,10 +148,11 @@ impl Session {
         let wires: Vec<_> = folders
             .iter()
             .filter_map(|name| Some((self.folders.inventory.find(name)?.wire.clone(), name.to_wire())))
-            .collect();
+            .collect::<Vec<(Vec<u8>, String)>>();
         let asked = upstream_items(items);
         for some in wires.chunks(STATUS_AT_ONCE) {
-            let told = status_of(&self.catalogue, some, &asked);
+            let folders: Vec<_> = some.iter().map(|(wire, _)| wire.clone()).collect();
+            let told = status_of(&self.catalogue, &folders, &asked);
             let told = self.watch.unless_lost(Waiting::Upstream, told).await?;
             for ((_, client), values) in some.iter().zip(told) {
                 if let Some(data) = self.with_our_items(values, items) {
@@ -217,7 +235,7 @@ impl Session {
         let seen = folder.as_ref().ok().and_then(|name| view.entry(name));
         let Some((entry, place)) = seen else { return Err(no_such_folder()) };
         let rights = filter::shown_rights(self.watch.effective(), &place);
-        let wire = entry.name.to_wire();
+        let wire = self.client_wire(&entry.name);
         let effective = self.watch.effective().clone();
         drop(view);
         let out = self.client.wire.out();
@@ -236,13 +254,13 @@ impl Session {
 }
 
 /// Asks for the STATUS of several folders at a time; the catalogue batches what goes upstream.
-async fn status_of(
+pub(super) async fn status_of(
     catalogue: &Arc<Catalogue>,
-    folders: &[(Vec<u8>, String)],
+    folders: &[Vec<u8>],
     items: &[StatusItem],
 ) -> Vec<Option<StatusValues>> {
     let mut asking = JoinSet::new();
-    for (at, (wire, _)) in folders.iter().enumerate() {
+    for (at, wire) in folders.iter().enumerate() {
         let (catalogue, wire, items) = (catalogue.clone(), wire.clone(), items.to_vec());
         asking.spawn(async move { (at, catalogue.status(&wire, &items).await) });
     }

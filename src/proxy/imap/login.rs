@@ -14,8 +14,9 @@ use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::reply::{self, Outcome};
 use crate::proxy::{Peer, clock};
 use crate::sasl::{Credentials, Exchange, Mechanism, Progress};
+use crate::store::OwnLogin;
 use crate::telemetry::{Counted, Counter, Service};
-use crate::types::{Authcid, MailboxId};
+use crate::types::{Authcid, MailboxId, Secret};
 
 /// Commands before login; the busiest client seen sends five.
 const MAX_COMMANDS: u32 = 10;
@@ -30,7 +31,10 @@ pub(super) const NO_ACCESS: &str = "You have no access to this mailbox, or there
 pub(super) struct LoggedIn {
     pub(super) tag: Tag,
     pub(super) welcome: Welcome,
-    pub(super) mailbox: MailboxId,
+    /// `None`: the combined view.
+    pub(super) mailbox: Option<MailboxId>,
+    /// What they have typed, where their own account is opened with it.
+    pub(super) password: Option<Secret>,
 }
 
 /// A client that has not logged in yet.
@@ -134,11 +138,12 @@ impl Stranger<'_> {
     async fn verify(&mut self, tag: Tag, credentials: Credentials) -> Result<Option<LoggedIn>, Ended> {
         let snapshot = self.services.store.snapshot();
         let now = clock::now();
+        let password = credentials.password.clone();
         let attempt = Attempt { service: Service::Imap, peer: self.peer.address, credentials, now };
         let login = self.services.authenticator.authenticate(&snapshot, attempt).await;
         sleep(Duration::from_millis(clock::now().millis_until(login.answer_at))).await;
         match login.outcome {
-            Verdict::Welcome(welcome) => Ok(self.welcome(tag, welcome)),
+            Verdict::Welcome(welcome) => Ok(self.welcome(tag, welcome, password)),
             Verdict::Busy => {
                 self.refuse(
                     &tag,
@@ -159,23 +164,24 @@ impl Stranger<'_> {
         }
     }
 
-    /// Right password; but an account needs a mailbox, and a mailbox a grant.
-    fn welcome(&mut self, tag: Tag, welcome: Welcome) -> Option<LoggedIn> {
+    /// Right password; but a mailbox needs a grant.
+    fn welcome(&mut self, tag: Tag, welcome: Welcome, password: Secret) -> Option<LoggedIn> {
         match &welcome.view {
-            View::Mailbox(mailbox) => return Some(LoggedIn { tag, mailbox: *mailbox, welcome }),
+            View::Mailbox(mailbox) => {
+                Some(LoggedIn { tag, mailbox: Some(*mailbox), welcome, password: None })
+            }
             View::Personal => {
-                let text = format!(
-                    "Use a login name that says which mailbox you want, such as {}{}support",
-                    welcome.login, self.services.separator
-                );
-                self.refuse(&tag, "UNAVAILABLE", &text);
+                let snapshot = self.services.store.snapshot();
+                let personal = snapshot.personal(welcome.user);
+                let passed = personal.is_some_and(|own| matches!(own.imap.login, OwnLogin::PassThrough(_)));
+                Some(LoggedIn { tag, mailbox: None, welcome, password: passed.then_some(password) })
             }
             View::NoAccess(_) => {
                 self.services.counters.count(Counter::LoginsWithoutGrant);
                 self.refuse(&tag, "UNAVAILABLE", NO_ACCESS);
+                None
             }
         }
-        None
     }
 
     fn refuse(&mut self, tag: &Tag, code: &str, text: &str) {

@@ -1,4 +1,5 @@
-//! IMAP sessions in the account view: the client's account *is* one mailbox.
+//! IMAP sessions. In the account view the client's account *is* one mailbox; in the combined
+//! view it shows the person's own and all that are shared with them.
 //!
 //! [`serve`] logs a client in (`login`), resolves mailbox and rights, and runs the session
 //! (`session`): each command becomes an act (`imap::action`), is decided, and is carried out
@@ -7,6 +8,7 @@
 
 mod append;
 mod client;
+mod drafts;
 mod ended;
 mod exchange;
 mod focus;
@@ -18,15 +20,19 @@ mod lines;
 mod local;
 mod login;
 mod naming;
+mod nowhere;
 mod open;
 mod overlay;
+mod park;
 mod quota;
 mod reader;
 mod record;
+mod reduced;
 mod run;
 mod scene;
 mod sent;
 mod session;
+mod several;
 mod watch;
 
 use std::sync::Arc;
@@ -37,6 +43,7 @@ use tokio::time::{Instant, timeout};
 
 use self::client::Client;
 use self::ended::Ended;
+use self::focus::granted;
 use self::login::{LoggedIn, Stranger};
 use self::record::Recorder;
 use self::session::Session;
@@ -44,13 +51,14 @@ use self::watch::Watch;
 use super::outbox::Outbox;
 use super::{Peer, Targets, clock};
 use crate::auth::{Authenticator, LoginSeparator};
-use crate::imap::realm::Realm;
+use crate::imap::capability::Capabilities;
+use crate::imap::realm::{Prefix, Realm};
 use crate::imap::reply::{self, Outcome};
 use crate::net::{Admission, Draining, Gate, Wire};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Counter, Counters, Durability, Event, Journal, Service};
 use crate::types::{MailboxId, Secret, UserId};
-use crate::upstream::{Catalogues, Pools, Target};
+use crate::upstream::{Catalogues, ConnectError, LeaseError, Mirrors, Pools, Target};
 
 /// `[imap]`: limits of IMAP sessions.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -68,6 +76,8 @@ pub struct Settings {
     /// Seconds without progress in writing to a client. Default 60: it holds a connection
     /// that others may wait for.
     pub write_seconds: u32,
+    /// The level below which the combined view shows shared mailboxes. Default `Shared`.
+    pub shared_prefix: Prefix,
     /// Seconds without an octet from upstream while an answer is due. Default 300: SEARCH in
     /// bodies takes minutes on a large folder.
     pub upstream_seconds: u32,
@@ -77,6 +87,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             append_limit: 50 << 20,
+            shared_prefix: Prefix::default(),
             login_seconds: 60,
             autologout_seconds: 1_800,
             literal_seconds: 300,
@@ -94,6 +105,8 @@ pub struct Services {
     pub authenticator: Arc<Authenticator>,
     pub pools: Arc<Pools>,
     pub catalogues: Arc<Catalogues>,
+    /// Folders watched for sessions without a connection.
+    pub mirrors: Arc<Mirrors>,
     pub outbox: Arc<Outbox>,
     pub journal: Journal,
     pub counters: Arc<Counters>,
@@ -128,6 +141,7 @@ pub async fn keep_house(services: Arc<Services>, mut drain: Draining) {
                 let snapshot = services.store.snapshot();
                 for gone in known.iter().filter(|id| snapshot.mailbox(**id).is_none()) {
                     services.catalogues.forget(*gone);
+                    services.mirrors.forget(*gone);
                     services.pools.forget(*gone).await;
                 }
                 known = snapshot.mailboxes().map(|mailbox| mailbox.id).collect();
@@ -162,6 +176,8 @@ struct Beginning {
 
 struct Resolved {
     changes: tokio::sync::watch::Receiver<u64>,
+    realm: Realm,
+    homeless: bool,
     catalogue: Arc<crate::upstream::Catalogue>,
     folders: Arc<crate::upstream::Snapshot>,
     place: crate::net::Place<UserId>,
@@ -206,25 +222,44 @@ async fn resolve(
 ) -> Result<(Arc<crate::policy::Effective>, Resolved), String> {
     let changes = services.store.changes();
     let snapshot = services.store.snapshot();
-    let (user, id) = (logged_in.welcome.user, logged_in.mailbox);
-    let effective = snapshot.effective(user, id, clock::now()).zip(snapshot.mailbox(id).cloned());
-    let Some((effective, mailbox)) = effective else { return Err(login::NO_ACCESS.to_owned()) };
+    let user = logged_in.welcome.user;
+    let id = logged_in.mailbox.unwrap_or(MailboxId::home_of(user));
+    let Some(effective) = snapshot.effective(user, id, clock::now()) else {
+        return Err(login::NO_ACCESS.to_owned());
+    };
     let Ok(place) = services.gate.admit_user(user) else {
         return Err("You have too many sessions open; please close some".to_owned());
     };
-    let unreachable =
-        format!("The mail host of {} cannot be reached; please try again later", mailbox.address);
-    let target = services.target(id, None).map_err(|error| {
-        tracing::error!(%error, mailbox = %mailbox.address, "the mailbox's credential cannot be used");
-        unreachable.clone()
-    })?;
-    let catalogue = services.catalogues.of(&target);
+    let homeless = logged_in.mailbox.is_none() && snapshot.personal(user).is_none();
+    let catalogue = if homeless {
+        services.catalogues.of_nobody(Capabilities::all_shared())
+    } else {
+        let target = services.target(id, logged_in.password.as_ref()).map_err(|error| {
+            tracing::error!(%error, mailbox = %effective.address, "the mailbox's credential cannot be used");
+            unreachable(&effective)
+        })?;
+        services.catalogues.of(&target)
+    };
     let folders = catalogue.view(Instant::now() + FOLDERS).await.map_err(|error| {
         services.counters.count(Counter::UpstreamFailures);
-        tracing::warn!(%error, mailbox = %mailbox.address, "the mailbox's folders cannot be listed");
-        unreachable
+        tracing::warn!(%error, mailbox = %effective.address, "the mailbox's folders cannot be listed");
+        match error {
+            LeaseError::Connect(ConnectError::Credential(_)) if logged_in.password.is_some() => {
+                "The mail host of your own account does not accept this password; please set both to the same one"
+                    .to_owned()
+            }
+            LeaseError::Connect(_) | LeaseError::Command(_) | LeaseError::Full => unreachable(&effective),
+        }
     })?;
-    Ok((Arc::new(effective), Resolved { changes, catalogue, folders, place }))
+    let realm = match logged_in.mailbox {
+        Some(_) => Realm::Account,
+        None => Realm::Combined(Arc::new(granted(&snapshot, &services.settings.shared_prefix, user))),
+    };
+    Ok((Arc::new(effective), Resolved { changes, realm, homeless, catalogue, folders, place }))
+}
+
+fn unreachable(effective: &crate::policy::Effective) -> String {
+    format!("The mail host of {} cannot be reached; please try again later", effective.address)
 }
 
 /// A session from its login's answer to its end.
@@ -236,13 +271,14 @@ async fn run(
     services: Arc<Services>,
 ) {
     let Beginning { logged_in, watch, session } = parts;
-    let LoggedIn { tag, welcome, mailbox } = logged_in;
+    let LoggedIn { tag, welcome, mailbox, password } = logged_in;
+    let typed = password.is_some().then(|| (services.clone(), MailboxId::home_of(welcome.user)));
     let event = Event::Login {
         service: Service::Imap,
         session: peer.session,
         peer: peer.address,
         user: welcome.user,
-        mailbox: Some(mailbox),
+        mailbox,
     };
     let journalled = services.journal.record(event, Durability::Grouped).await;
     let mut session = Session {
@@ -250,11 +286,14 @@ async fn run(
         services,
         client,
         watch,
-        realm: Realm::Account,
+        home: mailbox.is_none().then(|| (session.catalogue.clone(), session.folders.clone())),
+        homeless: session.homeless,
+        in_nowhere: false,
+        realm: session.realm,
         aside: None,
         catalogue: session.catalogue,
         folders: session.folders,
-        password: None,
+        password,
         lease: None,
         selected: None,
         condstore: false,
@@ -273,4 +312,11 @@ async fn run(
     };
     // Boxed: an ending needs more room than all that a session does before it.
     Box::pin(session.end(ended)).await;
+    if let Some((services, home)) = typed
+        && services.catalogues.forget_unused(home)
+    {
+        // Nobody of theirs is here any more: nor is their password.
+        services.targets.forget(home);
+        services.pools.forget(home).await;
+    }
 }

@@ -4,11 +4,23 @@ use super::ended::Ended;
 use super::exchange::{Found, Manner, Show};
 use super::session::{Selected, Session};
 use crate::imap::command::{Command, Tag};
+use crate::imap::realm::Realm;
 use crate::imap::reply::{self, Outcome};
 use crate::imap::{filter, response::Condition};
 use crate::policy::{Fact, Facts, Next, Permit};
-use crate::types::{Flags, UidSet, UidValidity};
+use crate::types::{UidSet, UidValidity};
 use crate::upstream::EnabledSet;
+
+impl Selected {
+    /// Where SELECT told no PERMANENTFLAGS, all its FLAGS are (RFC 3501 §7.1).
+    pub(super) fn know_permanent(&mut self, found: &Found) {
+        if self.permanent.is_empty() && !found.permanent {
+            let flags = self.flags.trim_matches(['(', ')']).split(' ').filter(|flag| !flag.is_empty());
+            let flags = flags.map(|flag| flag.as_bytes().to_vec()).collect();
+            self.set_permanent(flags);
+        }
+    }
+}
 
 impl Session {
     /// Opens a folder under its permit; whatever was open is left, without expunging.
@@ -42,17 +54,8 @@ impl Session {
         if let Some(lease) = self.lease.as_mut() {
             lease.set_selected(true);
         }
-        self.selected = Some(Box::new(Selected {
-            name: name.clone(),
-            wire,
-            read_only: matches!(command, Command::Examine(_)),
-            validity: UidValidity(0),
-            messages: 0,
-            known: Flags::default(),
-            flags: "()".to_owned(),
-            permanent: Vec::new(),
-            overlay: None,
-        }));
+        let read_only = matches!(command, Command::Examine(_));
+        self.selected = Some(Box::new(Selected::new(name.clone(), wire, read_only)));
         self.watch.select(Some(name.clone()));
         let mut found = Found::default();
         let answer = self.exchange(tag, self.manner_of_opening(), (&outgoing, &ours), &mut found).await?;
@@ -85,14 +88,16 @@ impl Session {
     ) {
         let Some(selected) = self.selected.as_mut() else { return };
         self.catalogue.learned(&selected.name, validity);
-        if selected.permanent.is_empty() && !found.permanent {
-            let flags = selected.flags.trim_matches(['(', ')']).split(' ').filter(|flag| !flag.is_empty());
-            selected.permanent = flags.map(|flag| flag.as_bytes().to_vec()).collect();
-        }
+        selected.know_permanent(found);
         let place = selected.place(&self.watch);
         let effective = self.watch.effective().clone();
         let now = selected.messages;
         self.client.wire.queue(&found.held);
+        if matches!(self.realm, Realm::Combined(_)) && !self.folders.capabilities.has_condstore() {
+            // RFC 7162 §3.1.2.2: other mailboxes may have them.
+            let out = self.client.wire.out();
+            reply::untagged(out, Outcome::Ok, "NOMODSEQ", "This folder has no mod-sequences");
+        }
         if told != Some(now) {
             reply::number(self.client.wire.out(), now, "EXISTS");
         }
@@ -122,7 +127,7 @@ impl Session {
 
     /// A connection with what this session has enabled; the one at hand if it fits. Answers
     /// the client and returns `false` if there is none.
-    async fn lease_for_opening(&mut self, tag: &Tag) -> Result<bool, Ended> {
+    pub(super) async fn lease_for_opening(&mut self, tag: &Tag) -> Result<bool, Ended> {
         let wanted = match self.condstore && self.folders.capabilities.has_condstore() {
             true => EnabledSet::Condstore,
             false => EnabledSet::Plain,
@@ -133,7 +138,7 @@ impl Session {
         self.lease(tag, wanted).await
     }
 
-    fn manner_of_opening(&self) -> Manner {
+    pub(super) fn manner_of_opening(&self) -> Manner {
         Manner { show: Show::Answer, opening: true, condstore: self.condstore, ..Manner::of_ours() }
     }
 }

@@ -7,7 +7,7 @@ use super::session::Selected;
 use crate::imap::command::Tag;
 use crate::imap::filter::{FetchView, FetchWriter, SearchWriter};
 use crate::imap::overlay::Patcher;
-use crate::imap::scan::{Event, Listing, Numbers};
+use crate::imap::scan::{Event, Listing, Numbers, SearchWord};
 use crate::types::UidSet;
 
 /// Makes client data of FETCH and SEARCH answers, or facts for us.
@@ -27,6 +27,9 @@ pub(super) struct Reader<'a> {
     read: UidSet,
     numbers: Numbers,
     searched: bool,
+    /// The word whose value comes, in a SEARCH answer for us; and MODSEQ's digits.
+    word: Option<SearchWord>,
+    mod_seq: Option<u64>,
 }
 
 impl<'a> Reader<'a> {
@@ -56,6 +59,8 @@ impl<'a> Reader<'a> {
             pairs: Vec::new(),
             numbers: Numbers::default(),
             searched: false,
+            word: None,
+            mod_seq: None,
         }
     }
 
@@ -171,9 +176,23 @@ impl<'a> Reader<'a> {
             }
             return Ok(self.search.event(event, out).map_or(0, |_| 1));
         }
-        if let Event::SearchNumbers(text) = event {
-            self.searched = true;
-            self.numbers.read(text).map_err(|_| Ended::UpstreamUnparseable)?;
+        match event {
+            Event::Search(_) | Event::Esearch(_) => self.word = None,
+            Event::SearchWord(word) => {
+                self.word = Some(*word);
+                self.mod_seq = self.mod_seq.filter(|_| *word != SearchWord::ModSeq);
+            }
+            Event::SearchNumbers(text) if self.word == Some(SearchWord::ModSeq) => {
+                for digit in text.iter().filter(|b| b.is_ascii_digit()) {
+                    let value = self.mod_seq.unwrap_or(0).saturating_mul(10);
+                    self.mod_seq = Some(value.saturating_add(u64::from(digit - b'0')));
+                }
+            }
+            Event::SearchNumbers(text) => {
+                self.searched = true;
+                self.numbers.read(text).map_err(|_| Ended::UpstreamUnparseable)?;
+            }
+            _ => {}
         }
         Ok(0)
     }
@@ -182,6 +201,7 @@ impl<'a> Reader<'a> {
     pub(super) fn tell(&mut self, found: &mut Found) -> Result<(), Ended> {
         found.numbers.append(&mut self.pairs);
         found.told_flags |= self.told_flags;
+        found.search_mod_seq = self.mod_seq.or(found.search_mod_seq);
         found.read = found.read.union(&std::mem::take(&mut self.read));
         if std::mem::take(&mut self.searched) {
             let numbers = std::mem::take(&mut self.numbers);

@@ -2,14 +2,13 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
-use super::kinds::{listing, needs_condstore, numbers_by_uid, puts_messages, step_removes};
+use super::kinds::{listing, needs_condstore, numbers_by_uid};
 use super::session::Session;
-use super::watch::Waiting;
 use crate::imap::command::{Command, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::writer::{self, Context, Outgoing};
-use crate::policy::{Denial, Fact, Facts, FolderClass, Next, Permit, Rights, Step, StepKind};
+use crate::policy::{Denial, Fact, Facts, Next, Permit, Rights, Step, StepKind};
 use crate::types::{FolderName, UidSet};
 
 /// How a permit came out, for the tagged answer.
@@ -72,6 +71,11 @@ impl Session {
     async fn in_folder(&mut self, tag: &Tag, mut command: Command, permit: Permit) -> Result<(), Ended> {
         if needs_condstore(&command) {
             self.condstore_used();
+        }
+        if self.is_parked() && matches!(command, Command::Noop | Command::Check) {
+            self.poll_parked(tag).await?;
+            self.finish(tag, &command, &Done { condition: Condition::Ok, code: None });
+            return Ok(());
         }
         if self.has_overlay() {
             Box::pin(self.number_new_messages(tag)).await?;
@@ -140,6 +144,12 @@ impl Session {
                 // Before the EXPUNGEs that follow (RFC 6851 §4.3).
                 reply::untagged(self.client.wire.out(), Outcome::Ok, &code, "Messages have been copied");
             }
+            if answer.is_ok()
+                && let Some(ret) = self.computes(&step, command)
+            {
+                let found = (&found.uids, found.search_mod_seq);
+                reply::searched(self.client.wire.out(), tag, by_uid, Some(ret), found);
+            }
             if !matches!(step.kind(), StepKind::Strip { .. }) {
                 done.condition = answer.condition;
                 done.code = answer.code.or(done.code);
@@ -160,7 +170,7 @@ impl Session {
     /// The answer to a SEARCH that was asked in several questions.
     fn tell_found(&mut self, tag: &Tag, command: &Command, found: Option<UidSet>) {
         if let (Command::Search { uid, search }, Some(found)) = (command, found) {
-            reply::searched(self.client.wire.out(), tag, *uid, search.ret, &found);
+            reply::searched(self.client.wire.out(), tag, *uid, search.ret, (&found, None));
         }
     }
 
@@ -175,7 +185,7 @@ impl Session {
         let effective = self.watch.effective().clone();
         let act = super::record::act(step, command, self.selected.as_deref(), named);
         let intent = match &act {
-            Some(act) if step.removes() => {
+            Some(act) if step.removes() || self.removes_by_marking(step) => {
                 Some(Box::pin(self.recorder.intent(&effective, act.clone())).await?)
             }
             Some(_) | None => None,
@@ -221,26 +231,8 @@ impl Session {
         self.send_step((tag, command), step, (&outgoing, &ours), found).await
     }
 
-    /// Marks messages that have been copied, then removes exactly those.
-    async fn remove_copied(
-        &mut self,
-        tag: &Tag,
-        command: &Command,
-        step: &Step,
-        found: &mut Found,
-    ) -> Result<Answer, Ended> {
-        let ours = self.lease.as_mut().and_then(|lease| Tag::parse(lease.tag().as_bytes()));
-        let mark = ours.and_then(|ours| Some((writer::mark_copied(step, command, ours.as_str())?, ours)));
-        let Some((outgoing, ours)) = mark else { return Err(Ended::UpstreamGone) };
-        let marked = self.send_step((tag, command), step, (&outgoing, &ours), found).await?;
-        if !marked.is_ok() {
-            return Ok(marked);
-        }
-        self.step(tag, command, step, found).await
-    }
-
     /// Sends what a step became and reads its answer, to the end if it changes something.
-    async fn send_step(
+    pub(super) async fn send_step(
         &mut self,
         (tag, command): (&Tag, &Command),
         step: &Step,
@@ -335,7 +327,9 @@ impl Session {
 
     pub(super) fn manner(&self, step: &Step, command: &Command) -> Manner {
         let by_uid = numbers_by_uid(command);
+        let computes = self.computes(step, command).is_some();
         let show = match step.kind() {
+            _ if computes => Show::Changes,
             _ if matches!(command, Command::Close) => Show::Nothing,
             StepKind::Unselect => Show::Nothing,
             StepKind::Uids
@@ -365,6 +359,8 @@ impl Session {
             | StepKind::Parent(_) => Show::Answer,
         };
         let no_expunge = match command {
+            // Gmail tells what it removes in the middle of STORE (docs/upstreams.md).
+            Command::Store { .. } if self.removes_by_marking(step) => false,
             Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Search { .. }
@@ -446,45 +442,8 @@ impl Session {
             .collect()
     }
 
-    /// The user's own drafts in the open folder, where only they may be removed.
-    fn own_drafts(&self) -> UidSet {
-        let Some(selected) = &self.selected else { return UidSet::new() };
-        let effective = self.watch.effective();
-        let snapshot = self.services.store.snapshot();
-        if !effective.only_own(&snapshot.place_of(effective.mailbox, &selected.name)) {
-            return UidSet::new();
-        }
-        snapshot.own_drafts(effective.user, effective.mailbox, &selected.name, selected.validity)
-    }
-
-    /// Remembers what the user has put into Drafts, forgets what has left it.
-    pub(super) async fn keep_drafts(&mut self, step: &Step, command: &Command, found: &Found) {
-        let effective = self.watch.effective().clone();
-        let (user, mailbox) = (effective.user, effective.mailbox);
-        let store = &self.services.store;
-        let is_drafts = |folder: &FolderName| self.watch.place_of(folder).class == FolderClass::Drafts;
-        let mut kept = Ok(());
-        if let (Some(folder), Some((validity, uids))) = (super::record::target(command), &found.stored)
-            && puts_messages(step)
-            && is_drafts(folder)
-        {
-            kept = store.own_drafts_add(user, mailbox, folder.clone(), *validity, uids.clone()).await;
-        }
-        if let (Some(selected), Some(uids)) = (self.selected.as_deref(), step_removes(step))
-            && is_drafts(&selected.name)
-        {
-            let name = selected.name.clone();
-            kept =
-                kept.and(store.own_drafts_remove(user, mailbox, name, selected.validity, uids.clone()).await);
-        }
-        if let Err(error) = kept {
-            tracing::error!(%error, "own drafts cannot be recorded");
-        }
-        self.changed_folders(step, command);
-    }
-
     /// STATUS values that others share are out of date.
-    fn changed_folders(&self, step: &Step, command: &Command) {
+    pub(super) fn changed_folders(&self, step: &Step, command: &Command) {
         if super::record::act(step, command, self.selected.as_deref(), &[]).is_none() {
             return;
         }
@@ -495,30 +454,6 @@ impl Session {
         {
             self.catalogue.changed(&entry.wire);
         }
-    }
-
-    /// The command makes its connection send mod-sequences for good (RFC 7162 §3.1): the
-    /// session sees them from here on, and the connection serves nobody else afterwards.
-    fn condstore_used(&mut self) {
-        let Some(lease) = &self.lease else { return };
-        if lease.capabilities().has_condstore() && !self.condstore {
-            self.condstore = true;
-            self.tainted |= lease.enabled() == crate::upstream::EnabledSet::Plain;
-        }
-    }
-
-    /// Leaves the open folder without removing anything, and returns the connection.
-    pub(super) async fn leave(&mut self) -> Result<(), Ended> {
-        self.selected = None;
-        self.watch.select(None);
-        self.release().await
-    }
-
-    /// Returns the connection; one whose state differs from its pool's is closed instead.
-    pub(super) async fn release(&mut self) -> Result<(), Ended> {
-        let tainted = std::mem::take(&mut self.tainted);
-        let Some(lease) = self.lease.take().filter(|_| !tainted) else { return Ok(()) };
-        Box::pin(self.watch.unless_lost(Waiting::Upstream, lease.give_back())).await
     }
 
     /// CLOSE and UNSELECT.

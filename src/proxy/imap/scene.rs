@@ -52,7 +52,7 @@ impl Scene for View<'_> {
     fn selected(&self) -> Option<action::Selected<'_>> {
         let selected = self.selected?;
         let place = Place { read_only: selected.read_only, ..self.pinned(&selected.name) };
-        Some(action::Selected { place, known: &selected.known })
+        Some(action::Selected { place, known: &selected.known, kept: selected.kept.as_ref() })
     }
 
     fn place_of(&self, folder: &FolderName) -> Option<Place> {

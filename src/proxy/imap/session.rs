@@ -10,6 +10,7 @@ use super::client::{Client, Input};
 use super::ended::Ended;
 use super::focus::Seat;
 use super::overlay::Overlay;
+use super::park::Parked;
 use super::record::Recorder;
 use super::scene::View;
 use super::watch::{Waiting, Watch};
@@ -21,7 +22,7 @@ use crate::net::Place;
 use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
 use crate::proxy::clock;
 use crate::telemetry::Counter;
-use crate::types::{Flags, FolderName, Secret, UidValidity, UserId};
+use crate::types::{Flag, Flags, FolderName, Secret, UidValidity, UserId};
 use crate::upstream::{Catalogue, Lease, Snapshot};
 
 /// A session, with the mailbox that the command at hand is about in focus: rights, folders and
@@ -35,6 +36,12 @@ pub(super) struct Session {
     pub(super) realm: Realm,
     /// What is held of another mailbox than the one in focus: the one with the open folder.
     pub(super) aside: Option<Box<Seat>>,
+    /// In the combined view, the folders of the person's own account.
+    pub(super) home: Option<(Arc<Catalogue>, Arc<Snapshot>)>,
+    /// There is no such account.
+    pub(super) homeless: bool,
+    /// The client has opened the empty INBOX that is shown instead.
+    pub(super) in_nowhere: bool,
     pub(super) catalogue: Arc<Catalogue>,
     /// The folders as last looked at.
     pub(super) folders: Arc<Snapshot>,
@@ -67,11 +74,39 @@ pub(super) struct Selected {
     pub(super) flags: String,
     /// Upstream's PERMANENTFLAGS as written; its FLAGS if it sent none (RFC 3501 §7.1).
     pub(super) permanent: Vec<Vec<u8>>,
+    /// Its keywords; `None` if upstream keeps any (`\*`).
+    pub(super) kept: Option<Flags>,
     /// Flags that this user alone has.
     pub(super) overlay: Option<Box<Overlay>>,
+    /// The session has no connection on which the folder is open; see `park`.
+    pub(super) parked: Option<Box<Parked>>,
 }
 
 impl Selected {
+    /// A folder of which nothing is known yet.
+    pub(super) fn new(name: FolderName, wire: Vec<u8>, read_only: bool) -> Self {
+        Self {
+            name,
+            wire,
+            read_only,
+            validity: UidValidity(0),
+            messages: 0,
+            known: Flags::default(),
+            flags: "()".to_owned(),
+            permanent: Vec::new(),
+            kept: None,
+            overlay: None,
+            parked: None,
+        }
+    }
+
+    pub(super) fn set_permanent(&mut self, flags: Vec<Vec<u8>>) {
+        let any = flags.iter().any(|flag| flag == b"\\*");
+        let text = flags.iter().filter_map(|flag| std::str::from_utf8(flag).ok());
+        self.kept = (!any).then(|| text.filter_map(Flag::parse).collect());
+        self.permanent = flags;
+    }
+
     /// What policy needs to know of it, as pinned at this moment.
     pub(super) fn place(&self, watch: &Watch) -> PolicyPlace {
         PolicyPlace { read_only: self.read_only, ..watch.place_of(&self.name) }
@@ -82,6 +117,9 @@ impl Session {
     /// Serves the client until one side ends it.
     pub(super) async fn run(&mut self) -> Ended {
         loop {
+            if let Err(ended) = self.give_way_in_silence().await {
+                return ended;
+            }
             let separator = self.separator();
             let next = self.watch.unless_lost(Waiting::Command, self.client.next(separator)).await;
             let input = match next.and_then(|input| input) {
@@ -130,9 +168,19 @@ impl Session {
     }
 
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
-        let Tagged { tag, command } = tagged;
+        let Tagged { tag, mut command } = tagged;
+        self.take_in_changes()?;
+        if !Box::pin(self.come_back(&tag, &command)).await? {
+            return Ok(());
+        }
+        if !Box::pin(self.attend_to(&tag, &mut command)).await? {
+            return Ok(());
+        }
         self.look_at_folders(&command).await?;
         self.take_in_changes()?;
+        if self.answer_nowhere(&tag, &command) {
+            return Ok(());
+        }
         self.look_at_marks();
         if self.has_overlay() && super::kinds::needs_condstore(&command) {
             return self.client.no_mod_seq(&tag);
@@ -237,10 +285,10 @@ impl Session {
 }
 
 /// Longest wait for the list of folders where none is known.
-const LOOK: Duration = Duration::from_secs(20);
+pub(super) const LOOK: Duration = Duration::from_secs(20);
 
 /// Commands whose answer depends on which folders there are.
-fn names_folders(command: &Command) -> bool {
+pub(super) fn names_folders(command: &Command) -> bool {
     match command {
         Command::Select(_)
         | Command::Examine(_)

@@ -120,6 +120,17 @@ impl Watch {
         self.effective.mailbox
     }
 
+    /// Brings another mailbox into focus, under the rights of this moment; `false` if there
+    /// are none, and then the focus stays. What is in use stays watched.
+    #[must_use]
+    pub(super) fn attend(&mut self, mailbox: MailboxId) -> bool {
+        let effective = self.store.snapshot().effective(self.effective.user, mailbox, clock::now());
+        effective.is_some_and(|effective| {
+            self.effective = Arc::new(effective);
+            true
+        })
+    }
+
     /// Brings the mailbox with the open folder back into focus.
     pub(super) fn attend_open(&mut self) {
         if let Some(open) = &self.uses[0] {
@@ -256,7 +267,10 @@ impl Watch {
 
 /// The same user's rights in the same mailbox, now.
 fn renewed(before: &Effective, snapshot: &Snapshot, now: Timestamp) -> Option<Arc<Effective>> {
-    snapshot.effective(before.user, before.mailbox, now).map(Arc::new)
+    let now = snapshot.effective(before.user, before.mailbox, now)?;
+    // An own account that has come or gone is another one: what was opened is not in it.
+    let is_home = before.mailbox.home_user().is_some();
+    (!is_home || now.same_rights(before)).then(|| Arc::new(now))
 }
 
 impl Patience {

@@ -1,9 +1,10 @@
 //! Connections shared by all who may have one: a cap, a fair queue, a shelf of idle ones.
 //!
 //! A host allows so many connections for an account, and counts those that nobody uses
-//! too. Of `max_connections`, one is the daemon's own (folder catalogue, filing); the rest
-//! are leased to sessions, first come, first served. Whoever holds nothing waits at most
-//! [`Settings::wait`]; nobody waits without limit.
+//! too. Of `max_connections`, one is the daemon's own (folder catalogue, filing), one
+//! watches folders for sessions that gave theirs up, and the rest are leased to sessions,
+//! first come, first served, no more than a share to each [`Party`]. Whoever holds nothing
+//! waits at most [`Settings::wait`]; nobody waits without limit.
 
 mod shelf;
 mod slots;
@@ -22,6 +23,8 @@ use super::target::{EnabledSet, Target};
 use crate::types::MailboxId;
 use shelf::{Idle, Own, Shelf};
 use slots::Slot;
+
+pub use slots::{Party, Pause};
 
 /// What makes connections and tells whether one is still good. Real hosts: [`Connector`].
 pub trait Host: Send + Sync + 'static {
@@ -90,21 +93,22 @@ impl<H: Host> Pools<H> {
     /// A connection for a session, with exactly `enabled` switched on.
     ///
     /// Waits for others at most [`Settings::wait`], and for others and the host together
-    /// at most until `deadline`.
+    /// at most until `deadline`. Who offers a lease (see [`Lease::offer`]) is asked for it.
     pub async fn lease(
         self: &Arc<Self>,
         target: &Target,
         enabled: EnabledSet,
+        party: Party,
         deadline: Instant,
     ) -> Result<Lease<H>, LeaseError> {
         let shelf = self.shelf(target);
         let patience = deadline.min(Instant::now() + self.settings.wait);
         loop {
-            let slot = shelf.slots.acquire(patience).await.ok_or(LeaseError::Full)?;
+            let slot = shelf.slots.acquire(party, patience).await.ok_or(LeaseError::Full)?;
             let link = within(deadline, self.obtain(&shelf, target, enabled)).await;
             match link {
                 Ok(link) => {
-                    let place = Place::Session { enabled, _slot: slot };
+                    let place = Place::Session { enabled, slot };
                     return Ok(self.lend(link, shelf, target, place));
                 }
                 Err(ConnectError::Limit(words)) => {
@@ -133,6 +137,24 @@ impl<H: Host> Pools<H> {
         let mut own = own.map_err(|_| LeaseError::Full)?;
         let link = within(deadline, self.obtain_own(&mut own, target)).await?;
         Ok(self.lend(link, shelf, target, Place::Own(own)))
+    }
+
+    /// The connection that watches folders for parked sessions: one per mailbox, never counted
+    /// among the sessions' ones. `None` where the host allows too few for that.
+    pub async fn watching_lease(
+        self: &Arc<Self>,
+        target: &Target,
+        enabled: EnabledSet,
+        deadline: Instant,
+    ) -> Result<Option<Lease<H>>, LeaseError> {
+        if !shelf::watches(target) {
+            return Ok(None);
+        }
+        let shelf = self.shelf(target);
+        let place = tokio::time::timeout_at(deadline, shelf.watching.clone().lock_owned()).await;
+        let place = Place::Watch { _place: place.map_err(|_| LeaseError::Full)? };
+        let link = within(deadline, self.host.connect(target, enabled)).await?;
+        Ok(Some(self.lend(link, shelf, target, place)))
     }
 
     /// The mailbox is gone: its idle connections are closed, leased ones never kept.
@@ -236,8 +258,15 @@ pub struct Lease<H: Host = Connector> {
 
 /// What a lease occupies, freed on drop.
 enum Place<L> {
-    Session { enabled: EnabledSet, _slot: Slot },
+    Session {
+        enabled: EnabledSet,
+        slot: Slot,
+    },
     Own(OwnedMutexGuard<Own<L>>),
+    /// Never kept: it is closed when nobody needs watching any more.
+    Watch {
+        _place: OwnedMutexGuard<()>,
+    },
 }
 
 impl<H: Host> Lease<H> {
@@ -261,6 +290,41 @@ impl<H: Host> Lease<H> {
                 self.pools.close_all(surplus).await;
             }
             Place::Own(own) => **own = Some(Idle { link, generation, enabled: EnabledSet::Plain, since }),
+            Place::Watch { .. } => self.pools.host.close(link).await,
+        }
+    }
+
+    /// The [`Target::generation`] that it was made for.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The holder could do without it for now: [`Lease::wanted`] says when it should.
+    pub fn offer(&self, pause: Pause) {
+        if let Place::Session { slot, .. } = &self.place {
+            slot.offer(pause);
+        }
+    }
+
+    /// The holder needs it again.
+    pub fn keep(&self) {
+        if let Place::Session { slot, .. } = &self.place {
+            slot.keep();
+        }
+    }
+
+    /// Resolves once somebody else waits for this lease, which was offered. Cancel-safe, and
+    /// nothing of the lease is borrowed meanwhile.
+    pub fn wanted(&self) -> impl Future<Output = ()> + Send + use<H> {
+        let wanted = match &self.place {
+            Place::Session { slot, .. } => Some(slot.wanted()),
+            Place::Own(_) | Place::Watch { .. } => None,
+        };
+        async move {
+            match wanted {
+                Some(wanted) => wanted.await,
+                None => std::future::pending().await,
+            }
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) type Own<L> = Option<Idle<L>>;
 pub(super) struct Shelf<L> {
     pub(super) slots: Arc<Slots>,
     pub(super) own: Arc<tokio::sync::Mutex<Own<L>>>,
+    /// Held by whoever has the connection that watches folders.
+    pub(super) watching: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State<L>>,
 }
 
@@ -36,6 +38,7 @@ impl<L> Shelf<L> {
         Arc::new(Self {
             slots: Slots::new(cap(target)),
             own: Arc::new(tokio::sync::Mutex::new(None)),
+            watching: Arc::default(),
             state: Mutex::new(state),
         })
     }
@@ -105,10 +108,18 @@ impl<L> Shelf<L> {
     }
 }
 
-/// How many connections sessions may hold. A host that allows a single one gets two
-/// from us now and then, and refuses the second for a while.
+/// How many connections sessions may hold: one is the daemon's own, and one more watches
+/// folders for those who gave theirs up, where the host allows enough for that. A host that
+/// allows a single one gets two from us now and then, and refuses the second for a while.
 fn cap(target: &Target) -> usize {
-    usize::from(target.max_connections.saturating_sub(1)).max(1)
+    let ours = if watches(target) { 2 } else { 1 };
+    usize::from(target.max_connections.saturating_sub(ours)).max(1)
+}
+
+/// Whether one of the mailbox's connections is kept for watching folders: of fewer than
+/// four, sessions have more if they hold them themselves.
+pub(super) fn watches(target: &Target) -> bool {
+    target.max_connections >= 4
 }
 
 fn links<L>(idle: impl Iterator<Item = Idle<L>>) -> Vec<L> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Host, Lease, Pools, Settings};
+use super::{Host, Lease, Party, Pools, Settings};
 use crate::types::{Account, Endpoint, MailboxId, Secret, Security, Trust};
 use crate::upstream::error::{ConnectError, LeaseError};
 use crate::upstream::target::{EnabledSet, Target};
@@ -95,7 +95,13 @@ fn later() -> Instant {
 }
 
 async fn plain(pools: &Arc<Pools<Fake>>, target: &Target) -> Result<Lease<Fake>, LeaseError> {
-    pools.lease(target, EnabledSet::Plain, later()).await
+    pools.lease(target, EnabledSet::Plain, somebody_new(), later()).await
+}
+
+/// Every caller another party: fair shares are `slots`' own tests.
+fn somebody_new() -> Party {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    Party(NEXT.fetch_add(1, SeqCst).into())
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +162,7 @@ async fn sets_never_mix_and_idle_ones_of_another_set_make_room() {
     let (pools, book) = pools();
     let target = target(2);
     plain(&pools, &target).await.unwrap().give_back().await;
-    let lease = pools.lease(&target, EnabledSet::Condstore, later()).await.unwrap();
+    let lease = pools.lease(&target, EnabledSet::Condstore, somebody_new(), later()).await.unwrap();
     assert_eq!((lease.number, lease.enabled), (2, EnabledSet::Condstore));
     assert_eq!(*book.closed.lock().unwrap(), [1]);
     assert_eq!(book.most_open.load(SeqCst), 1);
@@ -171,7 +177,7 @@ async fn many_sessions_never_exceed_the_cap_and_all_are_served() {
             let (pools, target) = (pools.clone(), target.clone());
             tokio::spawn(async move {
                 let enabled = [EnabledSet::Plain, EnabledSet::Condstore, EnabledSet::CondstoreQresync][n % 3];
-                let lease = pools.lease(&target, enabled, later()).await.unwrap();
+                let lease = pools.lease(&target, enabled, somebody_new(), later()).await.unwrap();
                 assert_eq!(lease.enabled, enabled);
                 tokio::task::yield_now().await;
                 if n % 7 == 0 { drop(lease) } else { lease.give_back().await }
