@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/crash.rs"]
+mod crash;
 #[path = "real/clients.rs"]
 mod clients;
 #[path = "real/combined.rs"]
@@ -31,6 +33,8 @@ mod spoofing;
 mod streaming;
 #[path = "real/subtle.rs"]
 mod subtle;
+#[path = "real/team.rs"]
+mod team;
 #[path = "real/traps.rs"]
 mod traps;
 #[path = "real/upstreams.rs"]
