@@ -3,12 +3,12 @@
 
 mod support;
 
-#[path = "real/crash.rs"]
-mod crash;
 #[path = "real/clients.rs"]
 mod clients;
 #[path = "real/combined.rs"]
 mod combined;
+#[path = "real/crash.rs"]
+mod crash;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]

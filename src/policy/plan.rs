@@ -74,6 +74,9 @@ pub enum Target {
     Asked,
     /// These, numbered as the client's command numbers (UIDs or sequence numbers).
     Numbers(UidSet),
+    /// These, by UID however the client's command numbers: earlier steps may have moved the
+    /// numbers on.
+    Uids(UidSet),
 }
 
 /// What the step does; the protocol's writer turns it, and the client's typed command, into bytes.
@@ -215,7 +218,8 @@ pub(super) enum Plan {
     /// These, in this order, whatever each finds.
     Steps(VecDeque<StepKind>),
     /// Own drafts: find the UIDs, then STORE all flags on the user's own messages and the
-    /// rest of the flags on the others.
+    /// rest of the flags on the others. Also where `\Deleted` removes at once and is not the
+    /// only step: it is set last then, by UID.
     SplitStore { place: Place, mode: StoreMode, flags: Flags, known: Flags, mark: Option<StepKind> },
     /// COPY, then take off the copies what the user may not set there. Without UIDPLUS
     /// nobody knows the copies: messages that carry such flags are not copied.
@@ -294,7 +298,13 @@ impl Plan {
                 let mut steps = split(facts, place, (*mode, flags, known), numbers);
                 steps.extend(mark.take());
                 steps.push_back(StepKind::Flags);
-                self.go_on(Self::Steps(steps), facts)
+                let removing = final_marks(facts, place, (*mode, flags), numbers);
+                if removing.is_empty() {
+                    return self.go_on(Self::Steps(steps), facts);
+                }
+                steps.extend(removing);
+                let place = place.clone();
+                self.go_on(Self::Removing { place, steps, after: None }, facts)
             }
             Self::Copy { strip, uidplus } => match &facts.last {
                 Fact::Start if !*uidplus && !strip.is_empty() => run(StepKind::FindFlagged(strip.clone())),
@@ -328,7 +338,7 @@ impl Plan {
             }
             Self::Removing { place, steps, after } => match steps.pop_front() {
                 Some(step) => match still_own(facts, place, step) {
-                    Some(step) => still_allowed(facts, place, Rights::EXPUNGE, step),
+                    Some(step) => still_allowed(facts, place, needed_for(&step), step),
                     None => self.next(facts),
                 },
                 None => after.take().map_or(Next::Done, run),
@@ -354,6 +364,21 @@ impl Plan {
             | Self::Discarding { .. } => false,
         };
         changes.then_some(Step { kind: StepKind::Uids })
+    }
+
+    /// See [`super::Permit::may_strip`].
+    pub(super) fn strips(&self) -> bool {
+        match self {
+            Self::Copy { strip, uidplus } => *uidplus && !strip.is_empty(),
+            Self::Move { strip, .. } => !strip.is_empty(),
+            Self::MoveByCopy(plan) => plan.strips(),
+            Self::Steps(_)
+            | Self::SplitStore { .. }
+            | Self::Expunge { .. }
+            | Self::Removing { .. }
+            | Self::Discard { .. }
+            | Self::Discarding { .. } => false,
+        }
     }
 
     fn go_on(&mut self, next: Self, facts: &Facts<'_>) -> Next {
@@ -422,7 +447,8 @@ fn store(
         let (target, flags) = (Target::Asked, flags.clone());
         return Plan::Steps(VecDeque::from([StepKind::Store { target, mode, flags, silent: false }]));
     }
-    if splits && !conditional {
+    let removes = allowed.has(SystemFlag::Deleted) && removes_at_once(effective, mode, flags);
+    if (splits || removes) && !conditional {
         let (flags, known) = (flags.minus(unkept), known.clone());
         return Plan::SplitStore { place: place.clone(), mode, flags, known, mark: marking.step };
     }
@@ -430,7 +456,7 @@ fn store(
     // what would take two commands is not done, and the answer shows what is true.
     let mut steps = reduced(&Target::Asked, mode, flags, &allowed);
     steps.extend(marking.step);
-    let whole = !conditional || (!splits && steps.len() <= 1);
+    let whole = !conditional || (!splits && !removes && steps.len() <= 1);
     if !whole {
         steps.clear();
     }
@@ -476,6 +502,10 @@ fn split(
         let these = numbers.iter().filter(|(_, uid)| own(*uid) == mine);
         these.map(|(number, uid)| if facts.by_uid { *uid } else { *number }).collect()
     };
+    // Of what removes at once, see `final_marks`.
+    let deleted = Flags::from(SystemFlag::Deleted);
+    let later = removes_at_once(facts.effective, mode, flags);
+    let allowed = if later { allowed.minus(&deleted) } else { allowed };
     let mut steps = VecDeque::new();
     for (set, allowed) in [(pick(true), &allowed), (pick(false), &for_others)] {
         for line in lines(&set) {
@@ -483,6 +513,42 @@ fn split(
         }
     }
     steps
+}
+
+/// Whether the change marks messages `\Deleted` on a host that removes them at once.
+fn removes_at_once(effective: &Effective, mode: StoreMode, flags: &Flags) -> bool {
+    effective.deleted_is_final() && mode != StoreMode::Remove && flags.has(SystemFlag::Deleted)
+}
+
+/// The STOREs that remove messages, where `\Deleted` does so at once.
+fn final_marks(
+    facts: &Facts<'_>,
+    place: &Place,
+    (mode, flags): (StoreMode, &Flags),
+    numbers: &[(u32, u32)],
+) -> VecDeque<StepKind> {
+    let deleted = Flags::from(SystemFlag::Deleted);
+    if !removes_at_once(facts.effective, mode, flags)
+        || permitted(facts.effective, place, &deleted).is_empty()
+    {
+        return VecDeque::new();
+    }
+    let all: UidSet = numbers.iter().map(|(_, uid)| *uid).collect();
+    let mine = if facts.effective.only_own(place) { all.intersect(facts.own) } else { all };
+    let mark = |uids| {
+        let (target, flags) = (Target::Uids(uids), deleted.clone());
+        StepKind::Store { target, mode: StoreMode::Add, flags, silent: true }
+    };
+    lines(&mine).into_iter().map(mark).collect()
+}
+
+/// What a removing step needs at its moment.
+fn needed_for(step: &StepKind) -> Rights {
+    if matches!(step, StepKind::Store { .. }) {
+        Rights::DELETED.and(Rights::EXPUNGE)
+    } else {
+        Rights::EXPUNGE
+    }
 }
 
 fn expunge(effective: &Effective, place: &Place, uidplus: bool, after: Option<StepKind>) -> Plan {
@@ -520,6 +586,10 @@ fn still_own(facts: &Facts<'_>, place: &Place, step: StepKind) -> Option<StepKin
         StepKind::Remove(uids) => {
             let own = uids.intersect(facts.own);
             (!own.is_empty()).then_some(StepKind::Remove(own))
+        }
+        StepKind::Store { target: Target::Uids(uids), mode, flags, silent } => {
+            let own = uids.intersect(facts.own);
+            (!own.is_empty()).then_some(StepKind::Store { target: Target::Uids(own), mode, flags, silent })
         }
         StepKind::RemoveAll(_) => None,
         other => Some(other),
