@@ -33,6 +33,8 @@ mod spoofing;
 mod streaming;
 #[path = "real/subtle.rs"]
 mod subtle;
+#[path = "real/team.rs"]
+mod team;
 #[path = "real/traps.rs"]
 mod traps;
 #[path = "real/upstreams.rs"]
