@@ -523,6 +523,7 @@ fn describe(step: &StepKind) -> String {
             let set = match target {
                 Target::Asked => "asked".into(),
                 Target::Numbers(set) => set.to_string(),
+                Target::Uids(set) => format!("uid {set}"),
             };
             let silent = if *silent { " silent" } else { "" };
             format!("store {set} {sign}({flags}){silent}")

@@ -76,7 +76,8 @@ pub fn ask(command: &Command, scene: &dyn Scene) -> Ask {
         },
         Command::Select(open) => on(scene, &open.folder, Action::Open),
         Command::Examine(open) => on(scene, &open.folder, |place| Action::Open(place.examined())),
-        // The usage is the whole mailbox's: whoever reads its INBOX may know it.
+        // The usage is the whole mailbox's: whoever reads its INBOX, and has nothing hidden from
+        // them, is told it; for the others no folder has a root.
         Command::GetQuota { .. } => match scene.has("QUOTA") {
             true => on(scene, &Ok(FolderName::inbox()), Action::Status),
             false => Ask::Unsupported,

@@ -54,6 +54,11 @@ impl Permit {
         self.plan.next(facts)
     }
 
+    /// Whether copies may have to lose flags: what that takes must be at hand before they are made.
+    pub fn may_strip(&self) -> bool {
+        self.plan.strips()
+    }
+
     /// What finds the messages that the act changes, for a command that does not name them by
     /// UID: it uses nothing of the permit up. `last_number`: it says `*` for a sequence number.
     /// `None` if the plan looks for them itself, changes none, or would not begin under these

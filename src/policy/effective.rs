@@ -205,6 +205,16 @@ impl Effective {
         &self.standing
     }
 
+    /// Whether all that is held is for certain folders.
+    pub fn is_narrowed(&self) -> bool {
+        self.standing.whole == Powers::NONE
+    }
+
+    /// Whether setting `\Deleted` removes messages at once, on this host.
+    pub(super) fn deleted_is_final(&self) -> bool {
+        self.standing.deleted_is_final
+    }
+
     /// Whether the folder exists for the user at all (invariant 11): it is listed or read, or
     /// takes messages in, as a drop folder does.
     pub fn sees(&self, place: &Place) -> bool {

@@ -35,6 +35,7 @@ mod plan;
 mod receipt;
 mod rights;
 mod role;
+mod storing;
 
 pub use action::{Action, Answering, Means, Place, Site, StoreMode};
 pub use class::FolderClass;

@@ -28,6 +28,10 @@ impl MoveByCopy {
         Self { way, strip, pieces: VecDeque::new(), piece: UidSet::new(), then: VecDeque::new() }
     }
 
+    pub(super) fn strips(&self) -> bool {
+        !self.strip.is_empty()
+    }
+
     pub(super) fn next(&mut self, facts: &Facts<'_>) -> Next {
         match &facts.last {
             Fact::Start => return run(StepKind::Uids),

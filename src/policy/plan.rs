@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::rights_in;
 use super::moving::{MoveByCopy, move_these, strip_copies};
 use super::overlay::{self, Marking};
+use super::storing::{final_marks, split, store};
 use super::{
     Action, Answering, Assumed, Denial, Effective, Means, OwnFlags, Place, ReadState, Reason, Rights,
     SendRight, StoreMode,
@@ -74,6 +75,9 @@ pub enum Target {
     Asked,
     /// These, numbered as the client's command numbers (UIDs or sequence numbers).
     Numbers(UidSet),
+    /// These, by UID however the client's command numbers: earlier steps may have moved the
+    /// numbers on.
+    Uids(UidSet),
 }
 
 /// What the step does; the protocol's writer turns it, and the client's typed command, into bytes.
@@ -215,7 +219,8 @@ pub(super) enum Plan {
     /// These, in this order, whatever each finds.
     Steps(VecDeque<StepKind>),
     /// Own drafts: find the UIDs, then STORE all flags on the user's own messages and the
-    /// rest of the flags on the others.
+    /// rest of the flags on the others. Also where `\Deleted` removes at once and is not the
+    /// only step: it is set last then, by UID.
     SplitStore { place: Place, mode: StoreMode, flags: Flags, known: Flags, mark: Option<StepKind> },
     /// COPY, then take off the copies what the user may not set there. Without UIDPLUS
     /// nobody knows the copies: messages that carry such flags are not copied.
@@ -294,7 +299,13 @@ impl Plan {
                 let mut steps = split(facts, place, (*mode, flags, known), numbers);
                 steps.extend(mark.take());
                 steps.push_back(StepKind::Flags);
-                self.go_on(Self::Steps(steps), facts)
+                let removing = final_marks(facts, place, (*mode, flags), numbers);
+                if removing.is_empty() {
+                    return self.go_on(Self::Steps(steps), facts);
+                }
+                steps.extend(removing);
+                let place = place.clone();
+                self.go_on(Self::Removing { place, steps, after: None }, facts)
             }
             Self::Copy { strip, uidplus } => match &facts.last {
                 Fact::Start if !*uidplus && !strip.is_empty() => run(StepKind::FindFlagged(strip.clone())),
@@ -328,7 +339,7 @@ impl Plan {
             }
             Self::Removing { place, steps, after } => match steps.pop_front() {
                 Some(step) => match still_own(facts, place, step) {
-                    Some(step) => still_allowed(facts, place, Rights::EXPUNGE, step),
+                    Some(step) => still_allowed(facts, place, needed_for(&step), step),
                     None => self.next(facts),
                 },
                 None => after.take().map_or(Next::Done, run),
@@ -354,6 +365,21 @@ impl Plan {
             | Self::Discarding { .. } => false,
         };
         changes.then_some(Step { kind: StepKind::Uids })
+    }
+
+    /// See [`super::Permit::may_strip`].
+    pub(super) fn strips(&self) -> bool {
+        match self {
+            Self::Copy { strip, uidplus } => *uidplus && !strip.is_empty(),
+            Self::Move { strip, .. } => !strip.is_empty(),
+            Self::MoveByCopy(plan) => plan.strips(),
+            Self::Steps(_)
+            | Self::SplitStore { .. }
+            | Self::Expunge { .. }
+            | Self::Removing { .. }
+            | Self::Discard { .. }
+            | Self::Discarding { .. } => false,
+        }
     }
 
     fn go_on(&mut self, next: Self, facts: &Facts<'_>) -> Next {
@@ -384,7 +410,7 @@ fn sets_seen(effective: &Effective, place: &Place) -> bool {
 }
 
 /// Those of `flags` that may go upstream in this place.
-fn permitted(effective: &Effective, place: &Place, flags: &Flags) -> Flags {
+pub(super) fn permitted(effective: &Effective, place: &Place, flags: &Flags) -> Flags {
     let held = rights_in(effective, place);
     flags.filter(|flag| match flag.kind() {
         FlagKind::Seen => sets_seen(effective, place),
@@ -399,90 +425,13 @@ fn not_permitted(effective: &Effective, to: &Place) -> Flags {
     all.filter(|flag| !held.allow_flag(flag.kind()))
 }
 
-/// STORE: as asked where every flag that it touches is permitted; otherwise the permitted
-/// part, and then the true flags (docs/rights.md, "Answers").
-///
-/// Flags of the user's own are never among what goes upstream.
-fn store(
-    effective: &Effective,
-    place: &Place,
-    (mode, flags, known, unkept): (StoreMode, &Flags, &Flags, &Flags),
-    (conditional, silent): (bool, bool),
-    marking: Marking,
-) -> Plan {
-    let mut touched = flags.clone();
-    if mode == StoreMode::Replace {
-        SystemFlag::ALL.into_iter().for_each(|flag| touched.insert(Flag::System(flag)));
-        known.iter().for_each(|flag| touched.insert(flag));
+/// What a removing step needs at its moment.
+fn needed_for(step: &StepKind) -> Rights {
+    if matches!(step, StepKind::Store { .. }) {
+        Rights::DELETED.and(Rights::EXPUNGE)
+    } else {
+        Rights::EXPUNGE
     }
-    let allowed = permitted(effective, place, &touched).minus(unkept);
-    let splits = effective.only_own(place) && allowed.has(SystemFlag::Deleted);
-    let all = allowed == touched.filter(|flag| !marking.own.has(flag));
-    if all && !splits && marking.step.is_none() {
-        let (target, flags) = (Target::Asked, flags.clone());
-        return Plan::Steps(VecDeque::from([StepKind::Store { target, mode, flags, silent: false }]));
-    }
-    if splits && !conditional {
-        let (flags, known) = (flags.minus(unkept), known.clone());
-        return Plan::SplitStore { place: place.clone(), mode, flags, known, mark: marking.step };
-    }
-    // A conditional STORE must happen whole or not at all on each message (RFC 7162 §3.1.3):
-    // what would take two commands is not done, and the answer shows what is true.
-    let mut steps = reduced(&Target::Asked, mode, flags, &allowed);
-    steps.extend(marking.step);
-    let whole = !conditional || (!splits && steps.len() <= 1);
-    if !whole {
-        steps.clear();
-    }
-    if !(all && whole && silent) {
-        steps.push_back(StepKind::Flags);
-    }
-    Plan::Steps(steps)
-}
-
-/// The STOREs that do the `allowed` part of a change.
-///
-/// A replacing STORE becomes one that adds and one that removes: flags that the user may
-/// not touch keep their state.
-fn reduced(target: &Target, mode: StoreMode, flags: &Flags, allowed: &Flags) -> VecDeque<StepKind> {
-    let mine = flags.filter(|flag| allowed.contains(flag));
-    let parts = match mode {
-        StoreMode::Add | StoreMode::Remove => vec![(mode, mine)],
-        StoreMode::Replace => {
-            let rest = allowed.minus(&mine);
-            vec![(StoreMode::Add, mine), (StoreMode::Remove, rest)]
-        }
-    };
-    let full = parts.into_iter().filter(|(_, flags)| !flags.is_empty());
-    full.map(|(mode, flags)| StepKind::Store { target: target.clone(), mode, flags, silent: true }).collect()
-}
-
-/// The STOREs for own drafts and for those of others.
-fn split(
-    facts: &Facts<'_>,
-    place: &Place,
-    (mode, flags, known): (StoreMode, &Flags, &Flags),
-    numbers: &[(u32, u32)],
-) -> VecDeque<StepKind> {
-    let mut touched = flags.clone();
-    if mode == StoreMode::Replace {
-        SystemFlag::ALL.into_iter().for_each(|flag| touched.insert(Flag::System(flag)));
-        known.iter().for_each(|flag| touched.insert(flag));
-    }
-    let allowed = permitted(facts.effective, place, &touched);
-    let for_others = allowed.minus(&SystemFlag::Deleted.into());
-    let own = |uid: u32| facts.own.contains(uid) || !facts.effective.only_own(place);
-    let pick = |mine: bool| -> UidSet {
-        let these = numbers.iter().filter(|(_, uid)| own(*uid) == mine);
-        these.map(|(number, uid)| if facts.by_uid { *uid } else { *number }).collect()
-    };
-    let mut steps = VecDeque::new();
-    for (set, allowed) in [(pick(true), &allowed), (pick(false), &for_others)] {
-        for line in lines(&set) {
-            steps.extend(reduced(&Target::Numbers(line), mode, flags, allowed));
-        }
-    }
-    steps
 }
 
 fn expunge(effective: &Effective, place: &Place, uidplus: bool, after: Option<StepKind>) -> Plan {
@@ -520,6 +469,10 @@ fn still_own(facts: &Facts<'_>, place: &Place, step: StepKind) -> Option<StepKin
         StepKind::Remove(uids) => {
             let own = uids.intersect(facts.own);
             (!own.is_empty()).then_some(StepKind::Remove(own))
+        }
+        StepKind::Store { target: Target::Uids(uids), mode, flags, silent } => {
+            let own = uids.intersect(facts.own);
+            (!own.is_empty()).then_some(StepKind::Store { target: Target::Uids(own), mode, flags, silent })
         }
         StepKind::RemoveAll(_) => None,
         other => Some(other),

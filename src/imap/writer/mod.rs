@@ -82,7 +82,8 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         }
         StepKind::Store { target, mode, flags, silent } => {
             let Command::Store { uid, store } = command else { return None };
-            self::store(verb(line, *uid, "STORE"), store, target, (*mode, flags, *silent))
+            let by_uid = *uid || matches!(target, Target::Uids(_));
+            self::store(verb(line, by_uid, "STORE"), store, target, (*mode, flags, *silent))
         }
         // In our own store.
         StepKind::Mark { .. } | StepKind::FindMarked => None,
@@ -275,7 +276,7 @@ fn store(
 ) -> Option<Outgoing> {
     let line = match target {
         Target::Asked => line.word(&store.set),
-        Target::Numbers(set) => line.word(written(set)?),
+        Target::Numbers(set) | Target::Uids(set) => line.word(written(set)?),
     };
     let line = match store.unchanged_since {
         Some(modseq) => line.word(format_args!("(UNCHANGEDSINCE {modseq})")),

@@ -6,6 +6,7 @@ use super::sent::Coming;
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::action::{Ask, ask};
+use crate::imap::capability::Capabilities;
 use crate::imap::command::{Command, Tag, Tagged};
 use crate::imap::frame::Announced;
 use crate::imap::reply::{self, Outcome};
@@ -272,7 +273,12 @@ impl Session {
 
     /// Ours, or upstream's if that is smaller (RFC 7889).
     pub(super) fn append_limit(&self) -> u64 {
+        self.append_limit_of(&self.folders.capabilities)
+    }
+
+    /// The same for a host that can do this.
+    pub(super) fn append_limit_of(&self, can: &Capabilities) -> u64 {
         let ours = self.services.settings.append_limit;
-        self.folders.capabilities.append_limit().unwrap_or(ours).min(ours)
+        can.append_limit().unwrap_or(ours).min(ours)
     }
 }

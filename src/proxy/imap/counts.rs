@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::session::Session;
+use crate::imap::capability::Capabilities;
 use crate::imap::command::StatusItem;
 use crate::imap::response::StatusData;
 use crate::policy::{Effective, ReadState};
@@ -37,10 +38,16 @@ impl Session {
     }
 
     /// The same in another mailbox; `None` without rights there.
-    pub(super) fn counts_of(&self, mailbox: MailboxId, catalogue: Arc<Catalogue>) -> Option<Counts> {
+    pub(super) fn counts_of(
+        &self,
+        mailbox: MailboxId,
+        catalogue: Arc<Catalogue>,
+        can: &Capabilities,
+    ) -> Option<Counts> {
         let user = self.watch.effective().user;
         let effective = Arc::new(self.services.store.snapshot().effective(user, mailbox, clock::now())?);
-        Some(Counts { catalogue, effective, ..self.counts() })
+        let (store, append_limit) = (self.services.store.clone(), self.append_limit_of(can));
+        Some(Counts { catalogue, store, effective, append_limit })
     }
 }
 

@@ -68,7 +68,9 @@ impl Session {
         let opens = matches!(command, Command::Select(_) | Command::Examine(_));
         self.in_nowhere &= !opens;
         let mailbox_of = |folder: &FolderArg| combined.mailbox_of(folder.as_ref().ok()?);
+        let of_root = self.mailbox_of_root(command, &combined);
         let wanted = match command.named() {
+            Named::None if of_root.is_some() => of_root,
             Named::None => return Ok(true),
             Named::One(folder) => mailbox_of(folder),
             Named::Target(to) => {
@@ -109,6 +111,17 @@ impl Session {
             Named::Rename(from, to) => [from, to].into_iter().for_each(localise),
         }
         Ok(true)
+    }
+
+    /// The mailbox whose quota root GETQUOTA names.
+    fn mailbox_of_root(&self, command: &Command, combined: &Combined) -> Option<MailboxId> {
+        let Command::GetQuota { root } = command else { return None };
+        let (snapshot, user, now) =
+            (self.services.store.snapshot(), self.watch.effective().user, clock::now());
+        combined.mailboxes().find(|mailbox| {
+            let effective = snapshot.effective(user, *mailbox, now);
+            effective.is_some_and(|effective| effective.address.to_string().as_bytes() == root.as_slice())
+        })
     }
 
     /// What is not done between two mailboxes. Whether the folders exist is not said.

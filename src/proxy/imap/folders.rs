@@ -187,19 +187,32 @@ impl Session {
         self.watch.select(Some(name));
     }
 
+    /// Has the connection at hand that takes flags off copies, before there are any: one that
+    /// cannot be had then would leave the flags. `false` if there is none.
+    pub(super) async fn prepare_strip(&mut self) -> Result<bool, Ended> {
+        let Ok(target) = self.target() else { return Ok(false) };
+        let lease = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH);
+        self.stripper = match self.watch.unless_lost(Waiting::Upstream, lease).await? {
+            Ok(lease) => Some(lease),
+            Err(error) => {
+                tracing::warn!(%error, "nothing is copied: no upstream connection to take flags off the copies");
+                None
+            }
+        };
+        Ok(self.stripper.is_some())
+    }
+
     /// Takes flags off copies in the target folder. The session's own connection has another
     /// folder open, so this is done on the daemon's.
     pub(super) async fn strip(&mut self, command: &Command, step: &Step) -> Result<Answer, Ended> {
         let failed = Ok(Answer { condition: Condition::No, code: None });
         let wire = super::record::target(command).and_then(|name| self.folders.inventory.find(name));
-        let (Some(wire), Ok(target)) = (wire.map(|entry| entry.wire.clone()), self.target()) else {
+        let Some(wire) = wire.map(|entry| entry.wire.clone()) else { return failed };
+        // One that failed before is lost: this is for what is still to be stripped.
+        if self.stripper.is_none() && !self.prepare_strip().await? {
             return failed;
-        };
-        let lease = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH);
-        let Ok(mut lease) = self.watch.unless_lost(Waiting::Upstream, lease).await? else {
-            tracing::warn!("flags stay on copies: no upstream connection");
-            return failed;
-        };
+        }
+        let Some(mut lease) = self.stripper.take() else { return failed };
         let tags = [lease.tag(), lease.tag()];
         let Some(commands) = writer::strip(step, &wire, [&tags[0], &tags[1]]) else { return failed };
         lease.set_selected(true);
@@ -209,7 +222,7 @@ impl Session {
                 // Another folder of this name has other messages under these UIDs.
                 Ok(answered) if tells_other_validity(&answered, step) => {
                     tracing::warn!("flags stay on copies: their folder has been replaced");
-                    lease.give_back().await;
+                    self.stripper = Some(lease);
                     return failed;
                 }
                 Ok(answered) if answered.is_ok() => {}
@@ -219,7 +232,7 @@ impl Session {
                 }
             }
         }
-        lease.give_back().await;
+        self.stripper = Some(lease);
         Ok(Answer { condition: Condition::Ok, code: None })
     }
 }

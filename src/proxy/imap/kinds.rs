@@ -65,7 +65,35 @@ pub(super) fn numbers_by_uid(command: &Command) -> bool {
         | Command::Copy { uid, .. }
         | Command::Move { uid, .. } => *uid,
         Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
-        _ => false,
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Idle
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::Check
+        | Command::Unselect
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Status { .. }
+        | Command::Append(_) => false,
     }
 }
 

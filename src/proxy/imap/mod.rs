@@ -299,6 +299,7 @@ async fn run(
         selected: None,
         condstore: false,
         tainted: false,
+        stripper: None,
         _place: session.place,
     };
     let ended = if journalled.is_ok() {

@@ -54,7 +54,41 @@ fn changed_set(command: &mut Command) -> Option<(&mut bool, &mut NumberSet)> {
     match command {
         Command::Store { uid, store } => Some((uid, &mut store.set)),
         Command::Copy { uid, set, .. } | Command::Move { uid, set, .. } => Some((uid, set)),
-        Command::Fetch { uid, fetch } if fetch.marks_seen() => Some((uid, &mut fetch.set)),
-        _ => None,
+        Command::Fetch { uid, fetch } => fetch.marks_seen().then_some((uid, &mut fetch.set)),
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Idle
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::Check
+        | Command::Unselect
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Status { .. }
+        | Command::Append(_)
+        | Command::Close
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. } => None,
     }
 }

@@ -176,27 +176,30 @@ impl Session {
     }
 
     /// Numbers what has come since. By FETCH, during which nothing vanishes (RFC 3501 §7.4.1):
-    /// the client's command may be by number.
-    pub(super) async fn number_new_messages(&mut self, tag: &Tag) -> Result<(), Ended> {
+    /// the client's command may be by number. `false`: some stay without number for now.
+    pub(super) async fn number_new_messages(&mut self, tag: &Tag) -> Result<bool, Ended> {
         self.look_at_marks();
         let messages = self.selected.as_ref().map_or(0, |selected| selected.messages);
-        let Some(overlay) = self.overlay() else { return Ok(()) };
+        let Some(overlay) = self.overlay() else { return Ok(true) };
         let known = overlay.numbering.len();
         let from = std::num::NonZeroU32::MIN.saturating_add(known);
         if known >= messages {
-            return Ok(());
+            return Ok(true);
         }
         let mut found = Found::default();
-        self.help(tag, &Housekeeping::NewUids { from }, Show::Changes, &mut found).await?;
+        let answer = self.help(tag, &Housekeeping::NewUids { from }, Show::Changes, &mut found).await?;
+        if !answer.is_ok() {
+            return Ok(false);
+        }
         found.numbers.sort_unstable();
-        let Some(overlay) = self.overlay() else { return Ok(()) };
+        let Some(overlay) = self.overlay() else { return Ok(true) };
         for (number, uid) in found.numbers.into_iter().filter(|(number, _)| *number > known) {
             if number != overlay.numbering.len() + 1 || !overlay.numbering.push(uid) {
                 tracing::warn!("upstream's UIDs make no sense");
                 return Err(Ended::UpstreamUnparseable);
             }
         }
-        Ok(())
+        Ok(overlay.numbering.len() >= messages)
     }
 
     /// Asks upstream something for our own sake, within a command of the client's.

@@ -25,14 +25,14 @@ impl Session {
         }
         let root = self.watch.effective().address.to_string();
         let inbox = FolderName::inbox();
-        let folder = match command {
-            Command::GetQuota { root: asked } if *asked != root.as_bytes() => {
-                reply::tagged(self.client.wire.out(), tag, Outcome::No, "", "There is no such quota root");
-                return Ok(());
-            }
-            Command::GetQuotaRoot(Ok(folder)) => folder,
-            _ => &inbox,
-        };
+        let tells = self.tells_quota();
+        if let Command::GetQuota { root: asked } = command
+            && (!tells || *asked != root.as_bytes())
+        {
+            reply::tagged(self.client.wire.out(), tag, Outcome::No, "", "There is no such quota root");
+            return Ok(());
+        }
+        let folder = if let Command::GetQuotaRoot(Ok(folder)) = command { folder } else { &inbox };
         let Some(entry) = self.folders.inventory.find(folder) else {
             self.unavailable(tag);
             return Ok(());
@@ -44,6 +44,12 @@ impl Session {
             return Ok(());
         };
         let (wire, name) = (entry.wire.clone(), name.to_wire());
+        if !tells {
+            let out = self.client.wire.out();
+            reply::quota_root(out, name.as_bytes(), None);
+            reply::completed(out, tag, "", super::record::verb(command));
+            return Ok(());
+        }
         let asking = self.catalogue.quota(&wire);
         let Some(quotas) = Box::pin(self.watch.unless_lost(Waiting::Upstream, asking)).await? else {
             self.unavailable(tag);
@@ -58,5 +64,15 @@ impl Session {
         }
         reply::completed(out, tag, "", super::record::verb(command));
         Ok(())
+    }
+
+    /// Whether the user may know how full the mailbox is: the figures count every folder, so
+    /// there must be none to hide, and INBOX must be readable.
+    fn tells_quota(&self) -> bool {
+        let effective = self.watch.effective();
+        let snapshot = self.services.store.snapshot();
+        let hides = snapshot.mailbox(effective.mailbox).is_some_and(|mailbox| mailbox.hides());
+        let inbox = self.watch.place_of(&FolderName::inbox());
+        !hides && !effective.is_narrowed() && effective.reads(&inbox)
     }
 }

@@ -225,6 +225,7 @@ fn asked(step: &Step, command: &Command, named: &[(u32, u32)]) -> Option<UidSet>
         _ => return None,
     };
     let of_step = match step.kind() {
+        StepKind::Store { target: Target::Uids(uids), .. } => return Some(uids.clone()),
         StepKind::Store { target: Target::Numbers(numbers), .. } if uid => return Some(numbers.clone()),
         StepKind::Store { target: Target::Numbers(numbers), .. } => Some(numbers),
         _ if uid && !set.has_last() => return Some(set.resolve(u32::MAX)),
@@ -257,7 +258,36 @@ pub(super) fn target(command: &Command) -> Option<&FolderName> {
         Command::Delete(folder) | Command::Status { folder, .. } | Command::Create { folder, .. } => {
             folder.as_ref().ok()
         }
-        _ => None,
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Idle
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::Check
+        | Command::Unselect
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Close
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
+        | Command::Fetch { .. }
+        | Command::Store { .. } => None,
     }
 }
 

@@ -77,8 +77,12 @@ impl Session {
             self.finish(tag, &command, &Done { condition: Condition::Ok, code: None });
             return Ok(());
         }
-        if self.has_overlay() {
-            Box::pin(self.number_new_messages(tag)).await?;
+        // In doubt about the numbers, nothing is done but what takes in the news.
+        let polls = matches!(command, Command::Noop | Command::Check);
+        if self.has_overlay() && !Box::pin(self.number_new_messages(tag)).await? && !polls {
+            let code = Some("UNAVAILABLE".to_owned());
+            self.finish(tag, &command, &Done { condition: Condition::No, code });
+            return Ok(());
         }
         let named = match self.name_messages(tag, &mut command, &permit).await? {
             Ok(named) => named,
@@ -87,7 +91,15 @@ impl Session {
                 return Ok(());
             }
         };
-        match self.steps(tag, &command, permit, named).await? {
+        if permit.may_strip() && !Box::pin(self.prepare_strip()).await? {
+            self.unavailable(tag);
+            return Ok(());
+        }
+        let done = self.steps(tag, &command, permit, named).await?;
+        if let Some(lease) = self.stripper.take() {
+            lease.give_back().await;
+        }
+        match done {
             Ok(done) => self.finish(tag, &command, &done),
             Err(denial) => return self.deny(tag, &command, &denial).await,
         }
@@ -201,7 +213,27 @@ impl Session {
                 Box::pin(self.search_assuming(tag, (command, step), *assumed, found)).await
             }
             StepKind::RemoveCopied(_) => Box::pin(self.remove_copied(tag, command, step, found)).await,
-            _ => self.step(tag, command, step, found).await,
+            StepKind::Carry
+            | StepKind::Open { .. }
+            | StepKind::Fetch { .. }
+            | StepKind::Uids
+            | StepKind::Flags
+            | StepKind::Store { .. }
+            | StepKind::FindDeleted
+            | StepKind::Discard(_)
+            | StepKind::Remove(_)
+            | StepKind::RemoveAll(_)
+            | StepKind::Append { .. }
+            | StepKind::FindFlagged(_)
+            | StepKind::Copy
+            | StepKind::CopyThese(_)
+            | StepKind::Move { .. }
+            | StepKind::DeleteFolder
+            | StepKind::Unselect
+            | StepKind::Address
+            | StepKind::Submit { .. }
+            | StepKind::File
+            | StepKind::Parent(_) => self.step(tag, command, step, found).await,
         };
         let outcome = super::record::outcome(&taken, found);
         match (intent, act) {
@@ -372,7 +404,38 @@ impl Session {
             Command::Copy { .. } | Command::Move { .. } => {
                 !by_uid && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
             }
-            _ => false,
+            Command::Capability
+            | Command::Noop
+            | Command::Logout
+            | Command::Id { .. }
+            | Command::Login { .. }
+            | Command::Authenticate { .. }
+            | Command::Enable(_)
+            | Command::Select(_)
+            | Command::Examine(_)
+            | Command::Create { .. }
+            | Command::Delete(_)
+            | Command::Rename { .. }
+            | Command::Subscribe(_)
+            | Command::Unsubscribe(_)
+            | Command::List(_)
+            | Command::Lsub { .. }
+            | Command::Namespace
+            | Command::Status { .. }
+            | Command::Append(_)
+            | Command::Idle
+            | Command::MyRights(_)
+            | Command::ListRights { .. }
+            | Command::GetAcl(_)
+            | Command::SetAcl(_)
+            | Command::DeleteAcl(_)
+            | Command::Check
+            | Command::Close
+            | Command::Unselect
+            | Command::Expunge
+            | Command::UidExpunge(_)
+            | Command::GetQuota { .. }
+            | Command::GetQuotaRoot(_) => false,
         };
         let renames = match (step.kind(), command) {
             (StepKind::Fetch { peek: true, .. }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),

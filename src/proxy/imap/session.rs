@@ -55,6 +55,8 @@ pub(super) struct Session {
     pub(super) condstore: bool,
     /// The connection sends mod-sequences although its pool does not know.
     pub(super) tainted: bool,
+    /// The daemon's own connection, held while copies may have to lose flags.
+    pub(super) stripper: Option<Lease>,
     /// One of the user's sessions.
     pub(super) _place: Place<UserId>,
 }
@@ -246,10 +248,10 @@ impl Session {
     }
 
     /// Ends the session if its rights are gone; tells the client if they have changed
-    /// (RFC 4314 §5.1.1).
+    /// (RFC 4314 §5.1.1). While the open folder is aside, the telling waits until it is back.
     pub(super) fn take_in_changes(&mut self) -> Result<(), Ended> {
         self.watch.refresh()?;
-        if self.watch.take_changed() {
+        if self.aside.is_none() && self.watch.take_changed() {
             self.announce_flags();
         }
         Ok(())

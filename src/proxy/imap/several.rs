@@ -152,8 +152,11 @@ impl Session {
         let asking = by_part.into_iter().filter_map(|(part, asked)| {
             let known = |at: &usize| rows[*at].upstream.clone().map(|folder| (*at, folder));
             let (at, folders): (Vec<_>, Vec<_>) = asked.iter().filter_map(known).unzip();
-            let counts = self.counts_of(parts[part].mailbox, parts[part].catalogue.clone()?)?;
-            let (sender, items) = (sender.clone(), items.to_vec());
+            let Part { mailbox, catalogue, folders: known } = &parts[part];
+            let can = &known.as_ref()?.capabilities;
+            let counts = self.counts_of(*mailbox, catalogue.clone()?, can)?;
+            let (sender, mut items) = (sender.clone(), items.to_vec());
+            items.retain(|item| *item != StatusItem::HighestModSeq || can.has_condstore());
             Some(async move {
                 for (at, some) in at.chunks(STATUS_AT_ONCE).zip(folders.chunks(STATUS_AT_ONCE)) {
                     let values = counts.of_each(some, &items).await;
@@ -170,7 +173,18 @@ impl Session {
         while let Ok((at, told)) = told.try_recv() {
             values.insert(at, told);
         }
-        for at in asked {
+        // Not what has been withdrawn or pinned anew meanwhile.
+        let (snapshot, user, now) =
+            (self.services.store.snapshot(), self.watch.effective().user, clock::now());
+        let rights: Vec<_> = parts.iter().map(|part| snapshot.effective(user, part.mailbox, now)).collect();
+        let is_readable = |row: &Row| {
+            let effective = rights[row.part].as_ref();
+            let folder = row.upstream.as_ref().map(|(name, _)| name);
+            effective.zip(folder).is_some_and(|(effective, name)| {
+                is_readable(effective, snapshot.place_of(effective.mailbox, name))
+            })
+        };
+        for at in asked.iter().filter(|at| is_readable(&rows[**at])) {
             if let Some(data) = values.remove(at).flatten() {
                 filter::status_line(self.client.wire.out(), rows[*at].wire.as_bytes(), items, &data);
             }
@@ -203,7 +217,7 @@ fn add_rows(
     let special = if mailbox == combined.home() { special_uses(inventory) } else { HashMap::new() };
     for entry in inventory.entries() {
         let place = snapshot.place_of(mailbox, &entry.name);
-        if !effective.sees(&place) {
+        if !effective.lists(&place) {
             continue;
         }
         let Some(name) = combined.client_name(mailbox, &entry.name, inventory.separator) else { continue };
@@ -214,7 +228,8 @@ fn add_rows(
             upstream: Some((entry.name.clone(), entry.wire.clone())),
             special_use: special.get(&entry.name).copied(),
             subscribed: subscriptions.is_subscribed(&entry.name),
-            selectable: entry.attributes.is_selectable(),
+            // Listed and not read: nobody is to try (RFC 5819 §2).
+            selectable: entry.attributes.is_selectable() && effective.reads(&place),
             readable: is_readable(effective, place),
         });
     }
@@ -225,14 +240,14 @@ fn top_row(part: usize, (effective, snapshot): (&Effective, &Snapshot), combined
     let inbox = FolderName::inbox();
     let place = snapshot.place_of(effective.mailbox, &inbox);
     let name = combined.client_name(effective.mailbox, &inbox, Some(SEPARATOR))?;
-    effective.sees(&place).then(|| Row {
+    effective.lists(&place).then(|| Row {
         part,
         wire: name.to_wire(),
         name,
         upstream: None,
         special_use: None,
         subscribed: snapshot.subscriptions(effective.user, effective.mailbox).is_subscribed(&inbox),
-        selectable: true,
+        selectable: effective.reads(&place),
         readable: false,
     })
 }
