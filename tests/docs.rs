@@ -12,6 +12,7 @@ const DOCUMENTS: &[&str] = &[
     "CHANGELOG.md",
     "certs/README.md",
     "docs/admin.md",
+    "docs/clients.md",
     "docs/dependencies.md",
     "docs/grammar.md",
     "docs/outbox.md",

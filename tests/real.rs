@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/clients.rs"]
+mod clients;
 #[path = "real/combined.rs"]
 mod combined;
 #[path = "real/day.rs"]
@@ -15,6 +17,8 @@ mod hosts;
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
+#[path = "real/maildir.rs"]
+mod maildir;
 #[path = "real/outbox.rs"]
 mod outbox;
 #[path = "real/parking.rs"]

@@ -1,12 +1,12 @@
 //! Every role does a day's work, and the mail host is compared before and after.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::furnished::{assert_changes, assert_unchanged, furnished, upstream};
+use crate::maildir::Maildir;
 use crate::support::dovecot::SUPPORT;
 use crate::support::process::need;
 use crate::support::scene::password;
@@ -89,6 +89,7 @@ fn a_managers_day() {
 /// mbsync keeps a copy of every folder, both ways.
 struct Mbsync {
     directory: TempDir,
+    mail: Maildir,
 }
 
 impl Mbsync {
@@ -109,7 +110,8 @@ impl Mbsync {
             ca = scene.ca.file().display(),
         );
         std::fs::write(directory.path().join("mbsyncrc"), configuration).unwrap();
-        Mbsync { directory }
+        let mail = Maildir::at(directory.path().join("mail"));
+        Mbsync { directory, mail }
     }
 
     /// Synchronises; mbsync must be content.
@@ -120,41 +122,6 @@ impl Mbsync {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}\n{}", scene.proxy.log());
     }
-
-    /// The files of a folder, by name.
-    fn files(&self, folder: &str) -> Vec<PathBuf> {
-        let folder = self.directory.path().join("mail").join(folder);
-        let files = ["cur", "new"].map(|part| std::fs::read_dir(folder.join(part)).unwrap());
-        let mut files: Vec<PathBuf> = files.into_iter().flatten().map(|file| file.unwrap().path()).collect();
-        files.sort();
-        files
-    }
-
-    /// The file of the message with this number in its subject.
-    fn file(&self, folder: &str, number: u32) -> PathBuf {
-        let subject = format!("Subject: question {number}\n");
-        let is_it = |file: &PathBuf| {
-            String::from_utf8_lossy(&std::fs::read(file).unwrap()).replace('\r', "").contains(&subject)
-        };
-        self.files(folder).into_iter().find(is_it).unwrap()
-    }
-
-    /// Gives a message these maildir flags: `FS`.
-    fn mark(&self, folder: &str, number: u32, flags: &str) {
-        let file = self.file(folder, number);
-        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-        let bare = name.split(":2,").next().unwrap();
-        let cur = file.parent().unwrap().parent().unwrap().join("cur");
-        std::fs::rename(&file, cur.join(format!("{bare}:2,{flags}"))).unwrap();
-    }
-
-    /// Puts a message of our own into a folder.
-    fn put(&self, folder: &str, flags: &str, subject: &str) {
-        let text =
-            format!("From: {SUPPORT}\nSubject: {subject}\nMessage-ID: <{subject}@example.org>\n\nbody\n");
-        let place = self.directory.path().join("mail").join(folder).join("cur");
-        std::fs::write(place.join(format!("1.{subject}.host:2,{flags}")), text).unwrap();
-    }
 }
 
 #[test]
@@ -164,13 +131,13 @@ fn mbsync_as_reader_gets_everything_and_changes_nothing() {
     let mbsync = Mbsync::new(&scene, CAROL);
     mbsync.run(&scene);
     // What is \Deleted upstream is not fetched.
-    assert_eq!(mbsync.files("INBOX").len(), 4);
-    assert_eq!(mbsync.files("Projects").len(), 1);
-    mbsync.mark("INBOX", 1, "FRS");
-    mbsync.mark("INBOX", 2, "ST");
+    assert_eq!(mbsync.mail.files("INBOX").len(), 4);
+    assert_eq!(mbsync.mail.files("Projects").len(), 1);
+    mbsync.mail.mark("INBOX", 1, "FRS");
+    mbsync.mail.mark("INBOX", 2, "ST");
     mbsync.run(&scene);
     assert_unchanged(&scene, &before, "flags and a removal");
-    std::fs::remove_file(mbsync.file("Projects", 10)).unwrap();
+    std::fs::remove_file(mbsync.mail.file("Projects", 10)).unwrap();
     mbsync.run(&scene);
     assert_unchanged(&scene, &before, "a removed file");
 }
@@ -182,11 +149,11 @@ fn mbsync_as_responder_pushes_flags_and_copies_for_sent() {
     let mbsync = Mbsync::new(&scene, BOB);
     mbsync.run(&scene);
     assert_unchanged(&scene, &before, "the first run");
-    mbsync.mark("INBOX", 1, "FRS");
-    mbsync.mark("INBOX", 2, "ST");
-    std::fs::remove_file(mbsync.file("Archive", 9)).unwrap();
-    mbsync.put("Sent", "S", "sent");
-    mbsync.put("Drafts", "D", "draft");
+    mbsync.mail.mark("INBOX", 1, "FRS");
+    mbsync.mail.mark("INBOX", 2, "ST");
+    std::fs::remove_file(mbsync.mail.file("Archive", 9)).unwrap();
+    mbsync.mail.put("Sent", "S", "sent");
+    mbsync.mail.put("Drafts", "D", "draft");
     mbsync.run(&scene);
     let expected = [
         "Drafts: uid 3 new",
@@ -195,7 +162,7 @@ fn mbsync_as_responder_pushes_flags_and_copies_for_sent() {
     ];
     assert_changes(&scene, &before, &expected, "responder");
     // The own draft may go again; mbsync removes it by CLOSE.
-    let drafts = mbsync.files("Drafts");
+    let drafts = mbsync.mail.files("Drafts");
     let draft = drafts.iter().find(|file| file.to_str().unwrap().contains("draft")).unwrap();
     std::fs::remove_file(draft).unwrap();
     mbsync.run(&scene);
@@ -209,9 +176,9 @@ fn mbsync_as_manager_removes() {
     let before = upstream(&scene);
     let mbsync = Mbsync::new(&scene, ALICE);
     mbsync.run(&scene);
-    std::fs::remove_file(mbsync.file("Archive", 9)).unwrap();
-    mbsync.mark("Projects", 10, "ST");
-    mbsync.put("Projects", "S", "filed");
+    std::fs::remove_file(mbsync.mail.file("Archive", 9)).unwrap();
+    mbsync.mail.mark("Projects", 10, "ST");
+    mbsync.mail.put("Projects", "S", "filed");
     mbsync.run(&scene);
     let changes = before.changes(&upstream(&scene));
     for expected in ["Archive: uid 1 gone", "Projects: uid 1 gone", "Projects: uid 2 new"] {
