@@ -4,7 +4,7 @@
 CARGO ?= cargo
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo) env
 
-.PHONY: build demo test nightly bench lint docs deps
+.PHONY: build demo test nightly crash bench lint docs deps
 
 build:
 	$(CARGO) build --locked --release
@@ -22,6 +22,12 @@ test: deps
 # What takes too long for every change: the tests marked #[ignore = "nightly: ..."].
 nightly: deps
 	$(CARGO) test --locked --release --no-fail-fast -- --include-ignored
+
+# 1,000 submissions, and the daemon is killed at random instants: what became of each, as a
+# table. CRASH_SEED=n repeats the instants.
+crash: deps
+	CRASH_SUBMISSIONS=$(or $(CRASH_SUBMISSIONS),1000) CRASH_KILLS=$(or $(CRASH_KILLS),150) \
+		$(CARGO) test --locked --test real -- --nocapture crash::
 
 # Mandate beside haproxy, same run, same upstream: a table of CPU time and memory.
 # BENCH_QUICK=1 for a minute instead of six, BENCH_ONLY=noop,idle for some cases; see

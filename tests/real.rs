@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/crash.rs"]
+mod crash;
 #[path = "real/clients.rs"]
 mod clients;
 #[path = "real/combined.rs"]

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::ask::{ask_status, take_inventory};
 use super::error::LeaseError;
 use super::pool::{Lease, Pools};
+use super::present::Present;
 use super::status::{Board, Reply, StatusValues, WAIT};
 use super::target::Target;
 use crate::imap::capability::Capabilities;
@@ -115,6 +116,7 @@ pub struct Catalogue {
     /// Orders questions and inventories: an inventory answers the questions before it.
     tickets: AtomicU64,
     board: Board,
+    pub(super) present: Present,
 }
 
 struct State {
@@ -147,6 +149,7 @@ impl Catalogue {
             taking: tokio::sync::Mutex::default(),
             tickets: AtomicU64::new(1),
             board: Board::default(),
+            present: Present::default(),
         })
     }
 
@@ -359,6 +362,7 @@ impl Catalogue {
         let before = state.target.as_ref().map_or(0, |target| target.generation);
         if before < target.generation {
             state.known = None;
+            self.present.forget();
         }
         if before <= target.generation {
             state.target = Some(target.clone());

@@ -131,7 +131,7 @@ impl Connection {
         answered.unwrap_or(Err(CommandError::Slow))
     }
 
-    /// [`Housekeeping::Find`]: the UIDs that the host names. As [`Connection::command`] otherwise.
+    /// [`Housekeeping::Find`] and [`Housekeeping::Uids`]: the UIDs that the host names. As [`Connection::command`] otherwise.
     pub async fn find(
         &mut self,
         what: &Housekeeping<'_>,

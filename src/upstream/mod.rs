@@ -14,6 +14,7 @@ mod filing;
 mod login;
 mod mirror;
 mod pool;
+mod present;
 mod quota;
 pub mod smtp;
 mod status;
@@ -26,7 +27,8 @@ pub use error::{CommandError, ConnectError, LeaseError};
 pub use filing::Unfinished;
 pub use mirror::{Change, Follower, Mirror, Mirrors, State as MirrorState};
 pub use pool::{Host, Lease, Party, Pause, Pools, Settings as PoolSettings};
-pub use status::StatusValues;
+pub use present::FolderState;
+pub use status::{StatusValues, WAIT as STATUS_WAIT};
 pub use target::{EnabledSet, Target};
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::imap::command::StatusItem;
 pub(super) const SHARED: Duration = Duration::from_secs(2);
 
 /// Longest wait for STATUS values; they are left out then.
-pub(super) const WAIT: Duration = Duration::from_secs(5);
+pub const WAIT: Duration = Duration::from_secs(5);
 
 /// Most STATUS commands under way: 8 hide a far host's round trip and leave the host
 /// time for others (a STATUS may read a whole index).

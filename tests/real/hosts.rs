@@ -88,6 +88,8 @@ impl Host {
         let add = ["mailbox", "add", SUPPORT, "--owner", ALICE, "--imap", &endpoint, "--imap-user", user];
         let add = [&add[..], &["--imap-security", "plaintext", "--password-stdin"]].concat();
         proxy.run(&add, &format!("{SUPPORT_PASSWORD}\n"));
+        // What a reader has read shows on the host then, or would if it could.
+        proxy.run(&["mailbox", "set", SUPPORT, "read_state=shared"], "");
         for (person, role) in [(ALICE, "manager"), (BOB, "responder"), (CAROL, "reader")] {
             proxy.run(&["grant", "add", person, SUPPORT, role], "");
         }

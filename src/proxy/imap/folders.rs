@@ -13,12 +13,12 @@ use crate::imap::action::Scene as _;
 use crate::imap::command::{Command, FolderArg, StatusItem, Tag};
 use crate::imap::filter;
 use crate::imap::reply::{self, Outcome};
-use crate::imap::response::{Code, Condition, Response, Status, StatusData};
+use crate::imap::response::{Code, Condition, Response, Status};
 use crate::imap::writer;
-use crate::policy::{FolderClass, Permit, ReadState, Step, StepKind};
+use crate::policy::{FolderClass, Permit, Step, StepKind};
 use crate::store::{Mailbox, Pin};
 use crate::types::{FolderName, Separator};
-use crate::upstream::{Answered, EnabledSet, StatusValues};
+use crate::upstream::{Answered, EnabledSet};
 
 /// Longest wait for the folders after a change to them; the answer is given anyway.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -38,49 +38,18 @@ impl Session {
         };
         self.condstore |=
             items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
-        let (wire, client) = (entry.wire.clone(), self.client_wire(&entry.name));
-        let Some(data) = self.status_values(&wire, items).await? else {
+        let (name, wire) = (entry.name.clone(), entry.wire.clone());
+        let counts = self.counts();
+        let told = counts.of((&name, &wire), items);
+        let Some(data) = self.watch.unless_lost(Waiting::Upstream, told).await? else {
             self.unavailable(tag);
             return Ok(());
         };
+        let client = self.client_wire(&name);
         let out = self.client.wire.out();
         filter::status_line(out, client.as_bytes(), items, &data);
         reply::tagged(out, tag, Outcome::Ok, "", "STATUS completed");
         Ok(())
-    }
-
-    /// The values of one folder. `None` if upstream does not tell.
-    async fn status_values(
-        &mut self,
-        wire: &[u8],
-        items: &[StatusItem],
-    ) -> Result<Option<StatusData>, Ended> {
-        let asked = upstream_items(items);
-        let told = if asked.is_empty() {
-            Some(Vec::new())
-        } else {
-            self.watch.unless_lost(Waiting::Upstream, self.catalogue.status(wire, &asked)).await?
-        };
-        Ok(self.with_our_items(told, items))
-    }
-
-    /// Adds what is ours to tell: APPENDLIMIT. With a read state of one's own, upstream's UNSEEN is
-    /// somebody else's, and left out; such folders have no mod-sequences (RFC 7162 §3.1.7).
-    pub(super) fn with_our_items(
-        &self,
-        told: Option<StatusValues>,
-        items: &[StatusItem],
-    ) -> Option<StatusData> {
-        let mut values = told?;
-        if self.watch.effective().read_state() == ReadState::Personal {
-            values.retain(|(item, _)| *item != StatusItem::Unseen);
-            let modseq = values.iter_mut().filter(|(item, _)| *item == StatusItem::HighestModSeq);
-            modseq.for_each(|(_, value)| *value = 0);
-        }
-        if items.contains(&StatusItem::AppendLimit) {
-            values.push((StatusItem::AppendLimit, self.append_limit()));
-        }
-        Some(StatusData { name: Vec::new(), items: values })
     }
 
     /// CREATE, DELETE and RENAME, on whatever connection the session has or gets.
@@ -260,11 +229,6 @@ fn tells_other_validity(answered: &Answered, step: &Step) -> bool {
         Response::Status(Status { code: Some(Code::UidValidity(told)), .. }) => told != *validity,
         _ => false,
     })
-}
-
-/// The items that upstream is asked for.
-pub(super) fn upstream_items(items: &[StatusItem]) -> Vec<StatusItem> {
-    items.iter().copied().filter(|item| *item != StatusItem::AppendLimit).collect()
 }
 
 /// Whether a folder exists under the new name, or anything of a very similar name.

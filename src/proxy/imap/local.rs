@@ -1,12 +1,7 @@
 //! What we answer from what we hold: nothing of this goes upstream.
 
-use std::sync::Arc;
-
-use tokio::task::JoinSet;
-
 use super::ended::Ended;
 use super::exchange::Found;
-use super::folders::upstream_items;
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::command::{self, Command, FolderArg, StatusItem, Tag};
@@ -18,7 +13,6 @@ use crate::policy::{Action, Decision, FolderClass, decide};
 use crate::proxy::clock;
 use crate::telemetry::{Act, Outcome as Came};
 use crate::types::{FolderName, encode_mutf7};
-use crate::upstream::{Catalogue, StatusValues};
 
 /// Folders whose STATUS is asked for at a time; eight of them are under way upstream.
 pub(super) const STATUS_AT_ONCE: usize = 64;
@@ -147,16 +141,15 @@ impl Session {
         let folders: Vec<_> = folders.into_iter().filter(readable).collect();
         let wires: Vec<_> = folders
             .iter()
-            .filter_map(|name| Some((self.folders.inventory.find(name)?.wire.clone(), name.to_wire())))
-            .collect::<Vec<(Vec<u8>, String)>>();
-        let asked = upstream_items(items);
+            .filter_map(|name| Some((name.clone(), self.folders.inventory.find(name)?.wire.clone())))
+            .collect();
+        let counts = self.counts();
         for some in wires.chunks(STATUS_AT_ONCE) {
-            let folders: Vec<_> = some.iter().map(|(wire, _)| wire.clone()).collect();
-            let told = status_of(&self.catalogue, &folders, &asked);
+            let told = counts.of_each(some, items);
             let told = self.watch.unless_lost(Waiting::Upstream, told).await?;
-            for ((_, client), values) in some.iter().zip(told) {
-                if let Some(data) = self.with_our_items(values, items) {
-                    filter::status_line(self.client.wire.out(), client.as_bytes(), items, &data);
+            for ((name, _), data) in some.iter().zip(told) {
+                if let Some(data) = data {
+                    filter::status_line(self.client.wire.out(), name.to_wire().as_bytes(), items, &data);
                 }
             }
         }
@@ -251,26 +244,6 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// Asks for the STATUS of several folders at a time; the catalogue batches what goes upstream.
-pub(super) async fn status_of(
-    catalogue: &Arc<Catalogue>,
-    folders: &[Vec<u8>],
-    items: &[StatusItem],
-) -> Vec<Option<StatusValues>> {
-    let mut asking = JoinSet::new();
-    for (at, wire) in folders.iter().enumerate() {
-        let (catalogue, wire, items) = (catalogue.clone(), wire.clone(), items.to_vec());
-        asking.spawn(async move { (at, catalogue.status(&wire, &items).await) });
-    }
-    let mut told = vec![None; folders.len()];
-    while let Some(answer) = asking.join_next().await {
-        if let Ok((at, values)) = answer {
-            told[at] = values;
-        }
-    }
-    told
 }
 
 /// SPECIAL-USE is told of the pinned folder itself, not of folders below that share its class:

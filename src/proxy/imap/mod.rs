@@ -8,6 +8,7 @@
 
 mod append;
 mod client;
+mod counts;
 mod drafts;
 mod ended;
 mod exchange;

@@ -273,7 +273,8 @@ impl Session {
         assumed: Assumed,
         found: &mut Found,
     ) -> Result<Answer, Ended> {
-        let Command::Search { uid, search } = command else { return Ok(refused()) };
+        // The order of two answers put together is known to nobody: SORT and THREAD cannot be asked.
+        let Command::Search { uid, search } = command else { return Ok(impossible()) };
         let answer = match assuming(search, assumed) {
             Some(_) => self.step(tag, command, step, found).await?,
             None => done(),
@@ -386,6 +387,11 @@ impl Session {
 
 fn done() -> Answer {
     Answer { condition: Condition::Ok, code: None }
+}
+
+/// For good: [`Session::finish`] has the sentence.
+fn impossible() -> Answer {
+    Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) }
 }
 
 /// Temporary: the store takes nothing now.

@@ -104,6 +104,9 @@ impl Session {
                 let why = match (code, command) {
                     // Ours: upstream's own CANNOT is not passed on.
                     ("CANNOT", Command::Append(_)) => "A message must not contain NUL octets",
+                    ("CANNOT", Command::Sort { .. } | Command::Thread { .. }) => {
+                        "Sorting and threading by marks that only you see is not possible here; SEARCH is"
+                    }
                     ("CANNOT", _) => "This cannot be passed on to the mail host",
                     _ => "The mail host has refused this",
                 };

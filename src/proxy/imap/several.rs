@@ -12,8 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::ended::Ended;
-use super::folders::upstream_items;
-use super::local::{STATUS_AT_ONCE, status_of};
+use super::local::STATUS_AT_ONCE;
 use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::command::{List, StatusItem};
@@ -21,11 +20,12 @@ use crate::imap::filter;
 use crate::imap::inventory::{Entry, Inventory, suggest_class};
 use crate::imap::list::{View as Listing, Visible};
 use crate::imap::realm::{Combined, SEPARATOR};
+use crate::imap::response::StatusData;
 use crate::policy::{Action, Decision, Effective, Place, decide};
 use crate::proxy::clock;
 use crate::store::Snapshot;
 use crate::types::{FolderName, MailboxId};
-use crate::upstream::{Catalogue, StatusValues};
+use crate::upstream::Catalogue;
 
 /// Mailboxes whose hosts are asked at once.
 const AT_ONCE: usize = 8;
@@ -49,8 +49,8 @@ struct Row {
     name: FolderName,
     /// What the client is told.
     wire: String,
-    /// What the host is asked for; `None` where it is not known.
-    upstream: Option<Vec<u8>>,
+    /// Its name in the mailbox, and what the host is asked for; `None` where it is not known.
+    upstream: Option<(FolderName, Vec<u8>)>,
     special_use: Option<&'static str>,
     subscribed: bool,
     selectable: bool,
@@ -150,14 +150,14 @@ impl Session {
         }
         let (sender, mut told) = mpsc::unbounded_channel();
         let asking = by_part.into_iter().filter_map(|(part, asked)| {
-            let wires = asked.iter().filter_map(|at| rows[*at].upstream.clone().map(|wire| (*at, wire)));
-            let (catalogue, wires) = (parts[part].catalogue.clone()?, wires.collect::<Vec<_>>());
-            let (sender, items) = (sender.clone(), upstream_items(items));
+            let known = |at: &usize| rows[*at].upstream.clone().map(|folder| (*at, folder));
+            let (at, folders): (Vec<_>, Vec<_>) = asked.iter().filter_map(known).unzip();
+            let counts = self.counts_of(parts[part].mailbox, parts[part].catalogue.clone()?)?;
+            let (sender, items) = (sender.clone(), items.to_vec());
             Some(async move {
-                for some in wires.chunks(STATUS_AT_ONCE) {
-                    let wires: Vec<_> = some.iter().map(|(_, wire)| wire.clone()).collect();
-                    let values = status_of(&catalogue, &wires, &items).await;
-                    let told = some.iter().zip(values).map(|((at, _), values)| (*at, values));
+                for (at, some) in at.chunks(STATUS_AT_ONCE).zip(folders.chunks(STATUS_AT_ONCE)) {
+                    let values = counts.of_each(some, &items).await;
+                    let told = at.iter().copied().zip(values);
                     // Nobody takes them any more once the time is over.
                     told.for_each(|told| drop(sender.send(told)));
                 }
@@ -166,13 +166,12 @@ impl Session {
         let asking = some_at_a_time(asking.collect(), Instant::now() + TOGETHER);
         self.watch.unless_lost(Waiting::Upstream, asking).await?;
         told.close();
-        let mut values: HashMap<usize, Option<StatusValues>> = HashMap::new();
+        let mut values: HashMap<usize, Option<StatusData>> = HashMap::new();
         while let Ok((at, told)) = told.try_recv() {
             values.insert(at, told);
         }
         for at in asked {
-            let values = values.remove(at).flatten();
-            if let Some(data) = self.with_our_items(values, items) {
+            if let Some(data) = values.remove(at).flatten() {
                 filter::status_line(self.client.wire.out(), rows[*at].wire.as_bytes(), items, &data);
             }
         }
@@ -212,7 +211,7 @@ fn add_rows(
             part,
             wire: name.to_wire(),
             name,
-            upstream: Some(entry.wire.clone()),
+            upstream: Some((entry.name.clone(), entry.wire.clone())),
             special_use: special.get(&entry.name).copied(),
             subscribed: subscriptions.is_subscribed(&entry.name),
             selectable: entry.attributes.is_selectable(),
