@@ -3,12 +3,12 @@
 
 mod support;
 
-#[path = "real/crash.rs"]
-mod crash;
 #[path = "real/clients.rs"]
 mod clients;
 #[path = "real/combined.rs"]
 mod combined;
+#[path = "real/crash.rs"]
+mod crash;
 #[path = "real/day.rs"]
 mod day;
 #[path = "real/furnished.rs"]
@@ -33,6 +33,8 @@ mod spoofing;
 mod streaming;
 #[path = "real/subtle.rs"]
 mod subtle;
+#[path = "real/team.rs"]
+mod team;
 #[path = "real/traps.rs"]
 mod traps;
 #[path = "real/upstreams.rs"]

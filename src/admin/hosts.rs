@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Failure, FailureKind, Login};
+use crate::imap::capability::Capabilities;
 use crate::imap::inventory::{self, Entry, suggest_class};
 use crate::imap::response::Response;
 use crate::imap::writer::Housekeeping;
@@ -46,6 +47,22 @@ impl Hosts {
 
     /// Logs in by IMAP, and takes the inventory of folders.
     pub(super) async fn folders(&self, login: &Login) -> Result<Inventory, Failure> {
+        let deadline = Instant::now() + TRIAL;
+        let mut connection = self.connect(login, deadline).await?;
+        let inventory = take_inventory(&mut connection, deadline).await;
+        self.connector.close(connection).await;
+        inventory.map_err(|error| failure("IMAP", &login.endpoint, &error))
+    }
+
+    /// Logs in by IMAP; what the host says that it can.
+    pub(super) async fn capabilities(&self, login: &Login) -> Result<Capabilities, Failure> {
+        let connection = self.connect(login, Instant::now() + TRIAL).await?;
+        let capabilities = connection.capabilities().clone();
+        self.connector.close(connection).await;
+        Ok(capabilities)
+    }
+
+    async fn connect(&self, login: &Login, deadline: Instant) -> Result<Connection, Failure> {
         let target = Target {
             // No mailbox yet, or not this connection's business: it is shared with nobody.
             mailbox: MailboxId(0),
@@ -55,14 +72,10 @@ impl Hosts {
             password: login.password.clone(),
             max_connections: 1,
         };
-        let deadline = Instant::now() + TRIAL;
         let connected =
             tokio::time::timeout_at(deadline, self.connector.connect(&target, EnabledSet::Plain)).await;
         let connected = connected.unwrap_or(Err(ConnectError::Slow("connecting")));
-        let mut connection = connected.map_err(|error| failure("IMAP", &login.endpoint, &error))?;
-        let inventory = take_inventory(&mut connection, deadline).await;
-        self.connector.close(connection).await;
-        inventory.map_err(|error| failure("IMAP", &login.endpoint, &error))
+        connected.map_err(|error| failure("IMAP", &login.endpoint, &error))
     }
 
     /// Logs in to a submission host, or greets it if it wants no login.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::discard;
 use super::folders;
 use super::names::{self, Reader};
 use super::record::record;
@@ -159,6 +160,7 @@ pub(super) async fn test(services: &Services, name: &str) -> Result<Answer, Fail
     let snapshot = services.store.snapshot();
     let mailbox = names::mailbox(&snapshot, name)?;
     let found = services.hosts.folders(&login(services, mailbox)?).await?;
+    discard::check(services, mailbox).await?;
     let mut sentences = vec![format!("{}: logged in, {} folders", mailbox.imap, found.folders.len())];
     if let Some(submission) = &mailbox.submission {
         let password = |account: &Account| -> Result<_, Failure> {
@@ -221,7 +223,7 @@ pub(super) async fn make_known(
     Ok(unmatched.map(|pattern| format!("{pattern} matches no folder that is there now")).collect())
 }
 
-fn login(services: &Services, mailbox: &Mailbox) -> Result<super::Login, Failure> {
+pub(super) fn login(services: &Services, mailbox: &Mailbox) -> Result<super::Login, Failure> {
     Ok(super::Login {
         endpoint: mailbox.imap.clone(),
         account: mailbox.imap_account.clone(),

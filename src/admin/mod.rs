@@ -5,6 +5,7 @@
 
 mod answer;
 mod control;
+mod discard;
 mod explain;
 mod folders;
 mod grants;

@@ -1,5 +1,6 @@
 //! `mandate mailbox set`: what can change without the mailbox's grants being lost.
 
+use super::discard;
 use super::names::{self, Reader};
 use super::record::record;
 use super::{Actor, Answer, Failure, FailureKind, Services, Setting};
@@ -17,6 +18,10 @@ pub(super) async fn set(
     let mut changed = Mailbox::clone(mailbox);
     for setting in &settings {
         apply(&snapshot, &mut changed, setting)?;
+    }
+    // Only where it is being set: other settings need no host that answers.
+    if settings.iter().any(|setting| setting.key == "delete") {
+        discard::check(services, &changed).await?;
     }
     let (id, address) = (mailbox.id, mailbox.address.clone());
     let keys: Vec<String> = settings.iter().map(|setting| setting.key.clone()).collect();

@@ -232,6 +232,11 @@ impl Effective {
         self.roles.iter().map(|role| role.0.as_str()).collect::<Vec<_>>().join("+")
     }
 
+    /// Whether a submission permitted under `other` would be permitted under `self` in the same way.
+    pub fn sends_like(&self, other: &Self) -> bool {
+        self.send() == other.send() && self.reply_only() == other.reply_only()
+    }
+
     /// Whether a session decided under `self` must be told of `other`.
     pub fn same_rights(&self, other: &Self) -> bool {
         self.standing == other.standing

@@ -22,6 +22,10 @@ impl Receipt {
     /// Classes in which a parent is looked for: where answered mail is, and what went out.
     pub const PARENTS: [FolderClass; 3] = [FolderClass::Inbox, FolderClass::Sent, FolderClass::Archive];
 
+    /// Those of them that hold what others wrote: what somebody may only answer lies here. Who
+    /// sends also puts messages into Sent, and would answer their own.
+    pub const RECEIVED: [FolderClass; 2] = [FolderClass::Inbox, FolderClass::Archive];
+
     /// `None` for a step of another kind.
     pub fn of(step: &Step, effective: &Effective) -> Option<Self> {
         let StepKind::Submit { .. } = step.kind() else { return None };
@@ -36,10 +40,10 @@ impl Receipt {
         self.mailbox
     }
 
-    /// Whether a parent may be looked for in this folder: of such a class, and read by the
-    /// sender at this moment.
-    pub fn may_look_in(effective: &Effective, place: &Place) -> bool {
-        Self::PARENTS.contains(&place.class) && effective.rights_on(place).has(Rights::READ)
+    /// Whether a parent may be looked for in this folder: of one of the classes `among`, and
+    /// read by the sender at this moment.
+    pub fn may_look_in(effective: &Effective, place: &Place, among: &[FolderClass]) -> bool {
+        among.contains(&place.class) && effective.rights_on(place).has(Rights::READ)
     }
 
     /// Leave to file the copy.

@@ -10,7 +10,7 @@ use crate::support::Snapshot;
 
 /// What Mandate does otherwise than an RFC 4314 server: name, and the rule of docs/rights.md or
 /// docs/grammar.md that it rests on.
-const DEVIATIONS: [(&str, &str); 19] = [
+const DEVIATIONS: [(&str, &str); 20] = [
     ("store-revert", "a STORE that the role does not allow in full is answered with the true flags"),
     ("own-drafts", "a responder marks and removes the drafts that the same user stored"),
     ("own-subscriptions", "subscriptions are a user's own, and all folders are subscribed at first"),
@@ -32,7 +32,8 @@ const DEVIATIONS: [(&str, &str); 19] = [
     ("examine-move", "nothing moves out of a folder that was opened with EXAMINE"),
     ("status-of-open", "STATUS of the open folder tells what the host has, not what this session was told"),
     ("expunged-meanwhile", "of messages that others have removed nothing is told where Dovecot tells NIL"),
-    ("renamed-while-open", "who has a folder open that another session renames is disconnected"),
+    ("gone-while-open", "who has a folder open that another session renames or deletes is disconnected"),
+    ("expunge-found", "EXPUNGE and CLOSE remove what was found marked just before, and is on record"),
     ("expunge-nothing", "without `e`, EXPUNGE is OK and does nothing at all"),
     ("levels", "LIST with `*` leaves out levels that are no folders"),
     ("own-words", "CAPABILITY, ID and ENABLE tell of Mandate"),
@@ -128,7 +129,37 @@ pub(crate) fn command(
     if command.act.is_compared() {
         data(ours, theirs, report)?;
     }
+    if let Act::Store { mode, flags, .. } = &command.act {
+        told_the_truth(*mode, flags, ours, theirs)?;
+    }
     codes(ours, theirs, report)
+}
+
+/// A message that does not have the flags which a STORE asked for: the client must hear which it
+/// has, `.SILENT` or not.
+fn told_the_truth(mode: char, flags: &[&str], ours: &Answer, theirs: &Answer) -> Result<(), String> {
+    let moves = |said: &Said| matches!(said, Said::Expunge(_) | Said::Exists(_));
+    if [ours, theirs].iter().any(|answer| answer.said.iter().any(moves)) {
+        // The numbers mean other messages at the end, or more.
+        return Ok(());
+    }
+    let asked: BTreeSet<String> = flags.iter().map(|flag| flag.to_ascii_uppercase()).collect();
+    for said in &theirs.said {
+        let Said::Fetch(number, items) = said else { continue };
+        let Some(truth) = items.get("FLAGS").filter(|_| items.contains_key("(TRUE)")) else { continue };
+        let truth: BTreeSet<String> = truth.split_whitespace().map(str::to_owned).collect();
+        let is_so = match mode {
+            '+' => asked.is_subset(&truth),
+            '-' => asked.is_disjoint(&truth),
+            _ => asked == truth,
+        };
+        let told =
+            |said: &Said| matches!(said, Said::Fetch(n, items) if n == number && items.contains_key("FLAGS"));
+        if !is_so && !ours.said.iter().any(told) {
+            return Err(format!("message {number} has {truth:?}, and the client does not hear of it"));
+        }
+    }
+    Ok(())
 }
 
 /// What was asked for.

@@ -40,7 +40,8 @@ struct Course<'w> {
     own: BTreeMap<&'static str, BTreeSet<u32>>,
     /// Folders that each person has unsubscribed from.
     unsubscribed: BTreeMap<&'static str, BTreeSet<String>>,
-    renamed: BTreeSet<String>,
+    /// Folders that were renamed or deleted.
+    gone: BTreeSet<String>,
     /// The account's own login has changed flags at the oracle since the last batch.
     helped: bool,
 }
@@ -84,7 +85,7 @@ fn session(world: &World, seed: u64) -> Report {
         owner: world.owner(&mailbox),
         own: BTreeMap::new(),
         unsubscribed: BTreeMap::new(),
-        renamed: BTreeSet::new(),
+        gone: BTreeSet::new(),
         helped: false,
     };
     let connect = |person: &Person| Connection {
@@ -148,7 +149,15 @@ impl Course<'_> {
             let mut their = self.at_oracle(connection, tagged, report)?;
             let besides = std::mem::take(&mut connection.besides);
             their.said.splice(0..0, besides);
-            if their.raw.iter().any(|line| line.contains("Selected mailbox was deleted")) {
+            let open = was_open.clone().map(|(folder, _)| folder).unwrap_or_default();
+            let moved = |from: &String| open == *from || open.starts_with(&format!("{from}/"));
+            if our.condition == "BYE" && self.gone.iter().any(moved) {
+                report.used("gone-while-open");
+                connection.over = true;
+                return Ok(());
+            }
+            let hangs_up = their.condition == "BYE" && !matches!(command.act, Act::Logout);
+            if hangs_up || their.raw.iter().any(|line| line.contains("Mailbox was deleted under us")) {
                 report.used("deleted-while-open");
                 if our.condition == "BYE" {
                     connection.over = true;
@@ -169,20 +178,17 @@ impl Course<'_> {
             if let Some((open, _)) = &connection.selected {
                 compare::drop_status_of(open, &mut our, &mut their, report);
             }
-            let open = was_open.map(|(folder, _)| folder).unwrap_or_default();
-            let moved = |from: &String| open == *from || open.starts_with(&format!("{from}/"));
-            if our.condition == "BYE" && self.renamed.iter().any(moved) {
-                report.used("renamed-while-open");
-                connection.over = true;
-                return Ok(());
-            }
             compare::command(command, &our, &their, report)?;
             all.0.said.extend(our.said);
             all.1.said.extend(their.said);
             connection.over |= our.condition == "BYE" || matches!(command.act, Act::Logout);
         }
         if !connection.over {
-            let ours = through_mandate(&mut connection.mandate, &[noop()])?;
+            let mut ours = through_mandate(&mut connection.mandate, &[noop()])?;
+            let in_drafts = connection.selected.as_ref().is_some_and(|(folder, _)| folder == "Drafts");
+            for our in ours.iter_mut().filter(|_| connection.person.role == Role::Responder) {
+                compare::show_own_drafts(&noop(), in_drafts, our, report);
+            }
             let theirs = one(&mut connection.oracle, "x", &noop())?;
             all.0.said.extend(ours.into_iter().flat_map(|answer| answer.said));
             all.1.said.extend(theirs.said);
@@ -227,6 +233,33 @@ impl Course<'_> {
                 report.used("examine-move");
                 return Ok(Answer { condition: "NO".to_owned(), ..Answer::default() });
             }
+            // What is removed is what the host says is marked when asked, just before.
+            Act::Expunge(set) if connection.person.role == Role::Manager && is_writable(connection) => {
+                let set = set.as_deref().map_or("ALL".to_owned(), |set| format!("UID {set}"));
+                let found = marked(connection, &set)?;
+                report.used("expunge-found");
+                return match found.is_empty() {
+                    true => one(&mut connection.oracle, tag, &noop()),
+                    false => {
+                        let line = format!("UID EXPUNGE {}", joined(&found)).into_bytes();
+                        one(&mut connection.oracle, tag, &Command { pieces: vec![line], act: Act::Other })
+                    }
+                };
+            }
+            Act::Leave { expunges: true }
+                if connection.person.role == Role::Manager && is_writable(connection) =>
+            {
+                let found = marked(connection, "ALL")?;
+                connection.besides.clear();
+                report.used("expunge-found");
+                if !found.is_empty() {
+                    line(&mut connection.oracle, &format!("UID EXPUNGE {}", joined(&found)))?;
+                }
+                let mut answer = line(&mut connection.oracle, "UNSELECT")?;
+                answer.said.clear();
+                connection.selected = None;
+                return Ok(answer);
+            }
             // Nothing goes upstream, so nothing is heard from there either.
             Act::Expunge(_)
                 if !own_drafts
@@ -240,15 +273,20 @@ impl Course<'_> {
             // Dovecot hangs up on who deletes the folder that is open, allowed or not.
             Act::Delete(folder) if connection.selected.as_ref().is_some_and(|(open, _)| open == folder) => {
                 let mut another = self.world.at_oracle(connection.person, &self.mailbox);
-                return one(&mut another, tag, command);
+                let answer = one(&mut another, tag, command)?;
+                if answer.is_ok() {
+                    self.gone.insert(folder.clone());
+                }
+                return Ok(answer);
             }
             Act::Subscribe { folder, on } => return self.subscribe(connection, folder, *on, report),
             Act::Subscriptions => return self.subscriptions(connection, report),
             Act::Store { uid, set, mode, flags } if own_drafts => {
                 let touches = flags.contains(&"\\Deleted") || *mode == ' ';
                 let sign = if *mode == '-' || !flags.contains(&"\\Deleted") { '-' } else { '+' };
-                let mine = self.mine(connection, *uid, set)?;
-                if touches && !mine.is_empty() {
+                // Not asked without need: the question would tell the oracle's connection what is new.
+                let mine = if touches { self.mine(connection, *uid, set)? } else { BTreeSet::new() };
+                if !mine.is_empty() {
                     report.used("own-drafts");
                     self.own_line(&format!("UID STORE {} {sign}FLAGS.SILENT (\\Deleted)", joined(&mine)))?;
                 }
@@ -319,7 +357,7 @@ impl Course<'_> {
                     self.keep_deleted(connection, command, &words, report)?;
                 }
             }
-            Act::Rename(from) if answer.is_ok() => drop(self.renamed.insert(from.clone())),
+            Act::Rename(from) | Act::Delete(from) if answer.is_ok() => drop(self.gone.insert(from.clone())),
             Act::Create(folder) if answer.is_ok() => {
                 let made = make_ordinary(&mut self.owner, folder);
                 made.then(|| report.used("new-folder-class"));
@@ -457,6 +495,19 @@ fn numbers(connection: &mut Connection, uid: bool, set: &str) -> Result<BTreeSet
     let numbers = answer.said.iter().filter_map(uid).collect();
     connection.besides.extend(answer.said);
     Ok(numbers)
+}
+
+fn is_writable(connection: &Connection) -> bool {
+    connection.selected.as_ref().is_some_and(|(_, read_only)| !read_only)
+}
+
+/// What is marked as deleted, of some.
+fn marked(connection: &mut Connection, of: &str) -> Result<BTreeSet<u32>, String> {
+    let answer = line(&mut connection.oracle, &format!("UID SEARCH {of} DELETED"))?;
+    let numbers = answer.data().into_iter().find_map(|data| data.strip_prefix("SEARCH")).unwrap_or_default();
+    let found = numbers.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    connection.besides.extend(answer.said.into_iter().filter(|said| !matches!(said, Said::Data(_))));
+    Ok(found)
 }
 
 fn line(imap: &mut Imap, text: &str) -> Result<Answer, String> {

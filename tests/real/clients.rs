@@ -92,7 +92,7 @@ fn swaks_sends_as_the_mailbox_or_is_told_why_not() {
 }
 
 /// msmtp with a message whose From is `from`; `None` for the right password.
-fn msmtp(scene: &Scene, login: &str, from: &str, secret: Option<&str>) -> (Option<i32>, String) {
+pub(crate) fn msmtp(scene: &Scene, login: &str, from: &str, secret: Option<&str>) -> (Option<i32>, String) {
     let home = tempfile::tempdir().unwrap();
     let right = password(login);
     let configuration = format!(
@@ -145,13 +145,13 @@ fn msmtp_sends_as_the_mailbox_or_is_told_why_not() {
 }
 
 /// offlineimap keeps a copy of every folder, both ways.
-struct OfflineImap {
+pub(crate) struct OfflineImap {
     home: TempDir,
-    mail: Maildir,
+    pub(crate) mail: Maildir,
 }
 
 impl OfflineImap {
-    fn new(scene: &Scene, login: &str) -> OfflineImap {
+    pub(crate) fn new(scene: &Scene, login: &str) -> OfflineImap {
         let home = tempfile::tempdir().unwrap();
         let place = home.path().display();
         let configuration = format!(
@@ -171,7 +171,7 @@ impl OfflineImap {
 
     /// Synchronises; offlineimap must be content.
     #[track_caller]
-    fn run(&self, scene: &Scene) {
+    pub(crate) fn run(&self, scene: &Scene) {
         let mut command = client(self.home.path(), need("/usr/bin/offlineimap"));
         let output =
             command.arg("-c").arg(self.home.path().join("offlineimaprc")).arg("-o").output().unwrap();

@@ -188,7 +188,7 @@ fn mbsync_as_manager_removes() {
 
 /// neomutt in a terminal of its own, with the keys of a working day. After an error it forgets
 /// the keys that are left: only what succeeds can be pressed.
-fn neomutt(scene: &Scene, login: &str, keys: &str) {
+pub(crate) fn neomutt(scene: &Scene, login: &str, keys: &str) {
     need("/usr/bin/neomutt");
     let directory = tempfile::tempdir().unwrap();
     let rc = format!(

@@ -50,7 +50,7 @@ fn logged_in_to_the_host(scene: &Scene) -> Smtp {
 }
 
 /// Waits until the outbox has nothing left to do.
-fn settled(scene: &Scene) {
+pub(crate) fn settled(scene: &Scene) {
     eventually("the outbox is empty", || {
         let list = scene.proxy.run(&["outbox", "list", "--json"], "");
         (list.trim() == "[]").then_some(())

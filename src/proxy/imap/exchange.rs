@@ -50,6 +50,8 @@ pub(super) enum Show {
 pub(super) struct Found {
     /// (sequence number, UID) of FETCH answers.
     pub(super) numbers: Vec<(u32, u32)>,
+    /// The client was told flags besides what the step asked for.
+    pub(super) told_flags: bool,
     /// Numbers of a SEARCH answer.
     pub(super) uids: UidSet,
     /// MODSEQ of a SEARCH answer (RFC 7162 §3.1.5).

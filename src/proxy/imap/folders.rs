@@ -95,8 +95,10 @@ impl Session {
             Command::Rename { from, .. } => from.as_ref().ok(),
             _ => None,
         };
-        let others = self.folders.inventory.entries().iter().map(|entry| &entry.name);
-        let others = others.filter(|name| Some(*name) != renamed);
+        // A level that upstream lists, but which is no folder, may become one.
+        let folders = self.folders.inventory.entries().iter();
+        let folders = folders.filter(|entry| entry.name != *new || entry.attributes.is_selectable());
+        let others = folders.map(|entry| &entry.name).filter(|name| Some(*name) != renamed);
         let taken = is_taken(new, others, self.folders.inventory.separator);
         taken.then_some("A folder of this or a very similar name exists")
     }

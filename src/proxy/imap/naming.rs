@@ -31,6 +31,10 @@ impl Session {
         if !answer.is_ok() {
             return Ok(Err(Done { condition: answer.condition, code: answer.code }));
         }
+        if let Command::Store { store, .. } = command {
+            // Flags told before a silent change would be taken for those after it.
+            store.silent &= !found.told_flags;
+        }
         found.numbers.retain(|(number, _)| *number <= messages);
         let named = self.asked(command, found.numbers);
         if let Some((_, set)) = changed_set(command).filter(|_| last) {

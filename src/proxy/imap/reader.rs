@@ -19,6 +19,7 @@ pub(super) struct Reader<'a> {
     number: u32,
     uid: Option<u32>,
     has_flags: bool,
+    told_flags: bool,
     /// A FETCH answer that is the client's only if it carries flags.
     aside: Vec<u8>,
     pub(super) pairs: Vec<(u32, u32)>,
@@ -53,6 +54,7 @@ impl<'a> Reader<'a> {
             number: 0,
             uid: None,
             has_flags: false,
+            told_flags: false,
             aside: Vec::new(),
             pairs: Vec::new(),
             numbers: Numbers::default(),
@@ -136,6 +138,7 @@ impl<'a> Reader<'a> {
         self.aside = aside;
         if *event == Event::FetchEnd {
             if self.has_flags {
+                self.told_flags = true;
                 out.extend_from_slice(&self.aside);
             }
             self.aside.clear();
@@ -197,6 +200,7 @@ impl<'a> Reader<'a> {
     /// Hands over what was found so far.
     pub(super) fn tell(&mut self, found: &mut Found) -> Result<(), Ended> {
         found.numbers.append(&mut self.pairs);
+        found.told_flags |= self.told_flags;
         found.search_mod_seq = self.mod_seq.or(found.search_mod_seq);
         found.read = found.read.union(&std::mem::take(&mut self.read));
         if std::mem::take(&mut self.searched) {

@@ -12,7 +12,7 @@ use super::filing::{Folder, LOOK, find, lost};
 use super::work::{Failed, Hands};
 use crate::imap::inventory::Inventory;
 use crate::imap::writer;
-use crate::policy::{Effective, Receipt};
+use crate::policy::{Effective, FolderClass, Receipt};
 use crate::proxy::smtp::{Finding, Found, Parents};
 use crate::store::{Answers, Mailbox, Outgoing, ParentMark, Place};
 use crate::types::{MailboxId, MessageId, UserId};
@@ -55,15 +55,16 @@ impl Places {
 
 impl Outbox {
     /// Where the mailbox has a message with this Message-ID, among the folders that the sender
-    /// may read: Inbox, Sent and Archive with what is below them. Others are
+    /// may read and whose class is `among` these. Others are
     /// not looked into, so that nothing tells a hidden message from none.
     pub(in crate::proxy) async fn parent(
         &self,
         mailbox: &Mailbox,
         effective: &Effective,
         id: &MessageId,
+        among: &[FolderClass],
     ) -> Result<Option<Place>, Undecided> {
-        if let Some(place) = self.known_parent(mailbox, effective, id) {
+        if let Some(place) = self.known_parent(mailbox, effective, id, among) {
             return Ok(Some(place));
         }
         let deadline = Instant::now() + PATIENCE;
@@ -72,7 +73,7 @@ impl Outbox {
                 tracing::info!(mailbox = %mailbox.id, "no look-up of an answered message: {why}");
                 Undecided
             })?;
-            let found = find_parent(&mut hands, mailbox, effective, id, deadline).await;
+            let found = find_parent(&mut hands, mailbox, (effective, among), id, deadline).await;
             let found = found.map_err(|error| {
                 tracing::info!(mailbox = %mailbox.id, %error, "the look-up of an answered message failed");
                 Undecided
@@ -88,9 +89,15 @@ impl Outbox {
     }
 
     /// A place known from before, if its folder may be read.
-    fn known_parent(&self, mailbox: &Mailbox, effective: &Effective, id: &MessageId) -> Option<Place> {
+    fn known_parent(
+        &self,
+        mailbox: &Mailbox,
+        effective: &Effective,
+        id: &MessageId,
+        among: &[FolderClass],
+    ) -> Option<Place> {
         let place = self.places().known.get(&(mailbox.id, id.clone())).cloned()?;
-        Receipt::may_look_in(effective, &mailbox.place_of(&place.folder)).then_some(place)
+        Receipt::may_look_in(effective, &mailbox.place_of(&place.folder), among).then_some(place)
     }
 
     fn places(&self) -> std::sync::MutexGuard<'_, Places> {
@@ -110,7 +117,8 @@ impl Outbox {
         let effective = self.needs.store.snapshot().effective(user, mailbox.id, super::clock::now());
         // Who reads nothing here any more marks nothing.
         let Some(effective) = effective else { return Ok(ParentMark::NotFound) };
-        let found = find_parent(hands, mailbox, &effective, &answers.parent, deadline).await;
+        let found =
+            find_parent(hands, mailbox, (&effective, &Receipt::PARENTS), &answers.parent, deadline).await;
         let place = match found.map_err(|error| lost(&error))? {
             Ok(Some(place)) => place,
             Ok(None) => return Ok(ParentMark::NotFound),
@@ -136,7 +144,13 @@ impl Outbox {
 
 /// For submissions whose leave depends on it.
 impl Parents for Outbox {
-    fn find<'a>(&'a self, user: UserId, mailbox: MailboxId, ids: &'a [String]) -> Finding<'a> {
+    fn find<'a>(
+        &'a self,
+        user: UserId,
+        mailbox: MailboxId,
+        ids: &'a [String],
+        among: &'static [FolderClass],
+    ) -> Finding<'a> {
         Box::pin(async move {
             let snapshot = self.needs.store.snapshot();
             let effective = snapshot.effective(user, mailbox, super::clock::now());
@@ -145,7 +159,7 @@ impl Parents for Outbox {
             };
             // The first two are the likely ones; a thread's older messages say little.
             for id in ids.iter().filter_map(|id| MessageId::parse(id)).take(2) {
-                match self.parent(mailbox, &effective, &id).await {
+                match self.parent(mailbox, &effective, &id, among).await {
                     Ok(Some(_)) => return Found::Parent(id.to_string()),
                     Ok(None) => {}
                     Err(Undecided) => return Found::Undecided,
@@ -162,12 +176,12 @@ pub(super) struct Refused;
 async fn find_parent(
     hands: &mut Hands,
     mailbox: &Mailbox,
-    effective: &Effective,
+    (effective, among): (&Effective, &[FolderClass]),
     id: &MessageId,
     deadline: Instant,
 ) -> Result<Result<Option<Place>, Refused>, CommandError> {
     let mut refused = false;
-    for folder in folders(&hands.folders, mailbox, effective) {
+    for folder in folders(&hands.folders, mailbox, effective, among) {
         let Some((validity, uids)) = find(&mut hands.lease, &folder, id, None, deadline).await? else {
             refused = true;
             continue;
@@ -180,15 +194,20 @@ async fn find_parent(
 }
 
 /// The folders that are looked into, the likeliest first.
-fn folders(inventory: &Inventory, mailbox: &Mailbox, effective: &Effective) -> Vec<Folder> {
+fn folders(
+    inventory: &Inventory,
+    mailbox: &Mailbox,
+    effective: &Effective,
+    among: &[FolderClass],
+) -> Vec<Folder> {
     let mut folders = Vec::new();
-    for class in Receipt::PARENTS {
+    for class in among {
         let entries = inventory.entries().iter().rev();
         let of_class = entries.filter(|entry| {
             let place = mailbox.place_of(&entry.name);
             entry.attributes.is_selectable()
-                && place.class == class
-                && Receipt::may_look_in(effective, &place)
+                && place.class == *class
+                && Receipt::may_look_in(effective, &place, among)
         });
         folders.extend(of_class.map(|entry| Folder { name: entry.name.clone(), wire: entry.wire.clone() }));
     }

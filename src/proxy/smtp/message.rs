@@ -13,7 +13,7 @@ use super::session::Session;
 use super::stream::{Body, Head, Incoming};
 use super::transaction::{Permitted, Transaction};
 use super::words::{self, About};
-use crate::policy::Answering;
+use crate::policy::{Answering, Effective, FolderClass, Receipt};
 use crate::proxy::clock;
 use crate::proxy::outbox::Trouble;
 use crate::smtp::header::{Header, Rewrite, Rewritten, Style};
@@ -81,7 +81,7 @@ impl Session<'_> {
             effective: &cleared.permitted.effective,
             from: &cleared.to.address,
             on_behalf: cleared.release.on_behalf(),
-            recipients: self.machine.recipients(),
+            recipients: transaction.taken.len(),
             message_id: &cleared.rewritten.message_id,
             size: transaction.mail.size,
         };
@@ -89,8 +89,9 @@ impl Session<'_> {
             self.uncount();
             return Ok(Answer::new(451, 3, 0, "The service has a problem; please try again later"));
         };
-        let Cleared { release, rewritten, leaves, .. } = cleared;
-        let leaving = Leaving { draft, details: leaves.details, reservation, intent };
+        let Cleared { permitted, release, rewritten, leaves, .. } = cleared;
+        let effective = permitted.effective;
+        let leaving = Leaving { draft, details: leaves.details, reservation, intent, effective };
         self.hand_in(incoming, (head, &rewritten), &release, leaving).await
     }
 
@@ -118,9 +119,9 @@ impl Session<'_> {
         release: &Release,
         leaving: Leaving,
     ) -> Result<Answer, Ended> {
-        if let Some(answer) = self.open_data(release).await? {
+        if let Some(stopped) = self.open_data(release).await.transpose() {
             self.came_out(leaving.intent, Outcome::Refused, None).await;
-            return Ok(answer);
+            return stopped;
         }
         incoming.limit(self.host.as_ref().and_then(Host::most_octets));
         self.pass(incoming, head, rewritten, leaving).await
@@ -183,18 +184,24 @@ impl Session<'_> {
         if !mailbox.options.reply_only {
             return Ok(Answering::New);
         }
-        Ok(match self.parent(mailbox, header).await? {
+        // What lies in Sent may have been put there by the one who wants to answer it.
+        Ok(match self.parent(mailbox, header, &Receipt::RECEIVED).await? {
             Found::Parent(_) => Answering::Known,
             Found::Nowhere => Answering::New,
             Found::Undecided => Answering::Unsure,
         })
     }
 
-    async fn parent(&mut self, mailbox: &Mailbox, header: &Header<'_>) -> Result<Found, Ended> {
+    async fn parent(
+        &mut self,
+        mailbox: &Mailbox,
+        header: &Header<'_>,
+        among: &'static [FolderClass],
+    ) -> Result<Found, Ended> {
         /// The look-up has a shorter end of its own; this is for the case that it keeps none.
         const SECONDS: u64 = 10;
         let ids = header.answered();
-        let finding = self.services.parents.find(self.user, mailbox.id, &ids);
+        let finding = self.services.parents.find(self.user, mailbox.id, &ids, among);
         match self.watch.unless_lost(SECONDS, Ended::Slow, finding).await {
             Err(Ended::Slow) => Ok(Found::Undecided),
             other => other.map_err(cut),
@@ -209,7 +216,7 @@ impl Session<'_> {
             return Ok(Ok(to));
         }
         for mailbox in self.minded() {
-            match self.parent(&mailbox, header).await? {
+            match self.parent(&mailbox, header, &Receipt::PARENTS).await? {
                 Found::Nowhere => {}
                 Found::Undecided => {
                     let sentence = "Which message this answers could not be found out; please try again";
@@ -243,20 +250,22 @@ impl Session<'_> {
             Origin::Mailbox(mailbox) => mailbox.options.send_name.fill(&mailbox.display, &user.display),
             Origin::Own(_) => String::new(),
         };
+        let own: Vec<_> = match &to.origin {
+            Origin::Mailbox(mailbox) => mailbox.addresses().cloned().collect(),
+            Origin::Own(user) => user.addresses.clone(),
+        };
         let style = match &to.origin {
             Origin::Mailbox(_) => Style::Mailbox {
                 address: &to.address,
+                own: &own,
                 display: Some(&display),
                 on_behalf: person.filter(|_| on_behalf),
             },
-            Origin::Own(_) => Style::Own(&user.addresses),
+            Origin::Own(_) => Style::Own(&own),
         };
-        let names = user.addresses.iter().map(ToString::to_string);
-        let names = names.chain([self.typed.clone(), user.login.to_string(), user.display.clone()]);
         let id = unique();
         let rewritten = header.rewrite(&Rewrite {
             style,
-            person: &names.filter(|name| name.len() >= SHORTEST_NAME).collect::<Vec<_>>(),
             host: &self.services.settings.host_name,
             id: &id,
             date: &date(),
@@ -292,8 +301,11 @@ impl Session<'_> {
         rewritten: &Rewritten,
         leaving: Leaving,
     ) -> Result<Answer, Ended> {
-        let Leaving { mut draft, details, reservation, intent } = leaving;
-        let Some(mut host) = self.host.take() else { return Ok(words::confused()) };
+        let Leaving { mut draft, details, reservation, intent, effective } = leaving;
+        let Some(mut host) = self.host.take() else {
+            self.came_out(intent, Outcome::Refused, None).await;
+            return Ok(words::confused());
+        };
         let ways = (&mut host, &mut draft);
         let passed = incoming.body(self.client, &mut self.watch, ways, (&rewritten.section, head)).await;
         let body = match passed {
@@ -310,11 +322,14 @@ impl Session<'_> {
             Body::Whole => draft.spooled(details).await.map_err(Trouble::answer),
             Body::Bad(answer) => Err(answer),
         };
-        let still = self.watch.effective().map_err(cut);
-        let stopped = match (spooled, still) {
-            (Ok(pending), Ok(_)) => {
+        let stopped = match (spooled, self.still_sends(&effective)) {
+            (Ok(pending), Ok(Ok(()))) => {
                 let sent = Sent { pending, reservation, recipients };
                 return self.finish(host, intent, sent).await;
+            }
+            (Ok(pending), Ok(Err(answer))) => {
+                pending.refused();
+                Ok(answer)
             }
             (Ok(pending), Err(ended)) => {
                 pending.refused();
@@ -326,6 +341,17 @@ impl Session<'_> {
         host.abort();
         self.came_out(intent, Outcome::Refused, None).await;
         stopped
+    }
+
+    /// Whether the message would be permitted now as it was: what it names, and whether it
+    /// must be an answer, was decided when its header came.
+    fn still_sends(&mut self, then: &Effective) -> Result<Result<(), Answer>, Ended> {
+        let now = self.watch.effective().map_err(cut)?;
+        if now.is_some_and(|now| now.mailbox == then.mailbox && now.sends_like(then)) {
+            return Ok(Ok(()));
+        }
+        let sentence = "Your right to send has changed meanwhile; please send the message again";
+        Ok(Err(Answer::new(451, 3, 0, sentence)))
     }
 
     /// The final dot, upstream's verdict, the record of it, and only then our answer.
@@ -385,9 +411,6 @@ fn answered_as(mailbox: &Arc<Mailbox>, to: Bound) -> Result<Bound, Answer> {
         )),
     }
 }
-
-/// A name shorter than this stands in too many words to be looked for.
-const SHORTEST_NAME: usize = 4;
 
 /// Whether the transaction that upstream has is the one that From asks for: the same
 /// submission host, and an envelope sender whose domain agrees with From's, as SPF and DMARC

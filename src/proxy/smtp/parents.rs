@@ -3,14 +3,21 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::policy::FolderClass;
 use crate::types::{MailboxId, UserId};
 
 /// Knows the mailbox's messages by their Message-IDs.
 pub trait Parents: Send + Sync {
     /// The first of `ids` (with angle brackets; the likeliest first) that is a message of
-    /// `mailbox` in a folder that `user` may read. What they may not read is nowhere: nobody
+    /// `mailbox` in a folder of a class `among` these that `user` may read. What they may not read is nowhere: nobody
     /// probes hidden folders by Message-ID.
-    fn find<'a>(&'a self, user: UserId, mailbox: MailboxId, ids: &'a [String]) -> Finding<'a>;
+    fn find<'a>(
+        &'a self,
+        user: UserId,
+        mailbox: MailboxId,
+        ids: &'a [String],
+        among: &'static [FolderClass],
+    ) -> Finding<'a>;
 }
 
 /// A look-up under way; it ends within seconds.
@@ -30,7 +37,13 @@ pub enum Found {
 pub struct Unknown;
 
 impl Parents for Unknown {
-    fn find<'a>(&'a self, _: UserId, _: MailboxId, ids: &'a [String]) -> Finding<'a> {
+    fn find<'a>(
+        &'a self,
+        _: UserId,
+        _: MailboxId,
+        ids: &'a [String],
+        _: &'static [FolderClass],
+    ) -> Finding<'a> {
         let found = if ids.is_empty() { Found::Nowhere } else { Found::Undecided };
         Box::pin(std::future::ready(found))
     }

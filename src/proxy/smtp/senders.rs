@@ -66,7 +66,9 @@ impl Session<'_> {
         let person = snapshot.user(self.user).map(|user: &Arc<User>| user.addresses.clone());
         let logins = vec![self.typed.clone(), self.login.as_str().to_owned()];
         let identity = Identity::account(addresses(mailbox), person.unwrap_or_default(), logins);
-        let address = identity.with_plus_tags(mailbox.options.plus_tags).outgoing(sender);
+        // A tag is the mailbox's to give only where nobody has that very address.
+        let held = sender.address().is_some_and(|address| snapshot.holder_of(&address).is_some());
+        let address = identity.with_plus_tags(mailbox.options.plus_tags && !held).outgoing(sender);
         let address = address.ok_or_else(|| foreign(sender, Some(mailbox)))?;
         Ok(Bound { origin: Origin::Mailbox(Arc::clone(mailbox)), address })
     }

@@ -2,11 +2,12 @@
 //! memory of who answered.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::ended::Ended;
 use super::session::Session;
 use super::transaction::Permitted;
-use crate::policy::{FolderClass, Mark, Receipt, Rights};
+use crate::policy::{Effective, FolderClass, Mark, Receipt, Rights};
 use crate::proxy::outbox::{Answered, Details, Draft, Look, Pending, Reservation, Trouble, Undecided};
 use crate::smtp::Answer;
 use crate::smtp::command::Rcpt;
@@ -33,6 +34,8 @@ pub(super) struct Leaving {
     pub(super) details: Details,
     pub(super) reservation: Option<Reservation>,
     pub(super) intent: Seq,
+    /// The rights that it was permitted under.
+    pub(super) effective: Arc<Effective>,
 }
 
 /// A message whose end goes up.
@@ -95,9 +98,9 @@ impl Session<'_> {
         let Some(mailbox) = mailbox else { return Ok(Ok(None)) };
         let minutes = mailbox.options.collision_minutes;
         let Some(parent) = leaves.parent.as_ref().filter(|_| minutes > 0) else { return Ok(Ok(None)) };
-        let outbox = std::sync::Arc::clone(&self.services.outbox);
+        let outbox = Arc::clone(&self.services.outbox);
         let Some(effective) = self.watch.effective()? else { return Err(Ended::Revoked) };
-        let looking = Box::pin(outbox.parent(mailbox, &effective, parent));
+        let looking = Box::pin(outbox.parent(mailbox, &effective, parent, &Receipt::PARENTS));
         // The look-up has a deadline of its own, a shorter one.
         match self.watch.unless_lost(60, Ended::Slow, looking).await? {
             Ok(Some(_)) => {}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ended::Ended;
 use super::host::{self, Host, NoHost, Route};
+use super::message::cut;
 use super::senders::{Bound, Origin};
 use super::session::Session;
 use super::words;
@@ -200,6 +201,9 @@ impl Session<'_> {
         to: &Bound,
     ) -> Result<Result<(), Answer>, Ended> {
         self.reset().await?;
+        // A host that is lost at RSET ends the transaction, and what it rested on is let go:
+        // the message goes on, and must not go on unwatched.
+        self.watch.hold(to.origin.id()).map_err(cut)?;
         let Transaction { mail, taken, .. } = transaction;
         let sender = mail.path.as_ref().map(|_| &to.address);
         if let Err(answer) = self.open(leave, &to.origin, sender, mail).await? {

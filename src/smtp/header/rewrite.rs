@@ -10,9 +10,6 @@ use crate::types::Address;
 #[derive(Clone, Debug)]
 pub struct Rewrite<'a> {
     pub style: Style<'a>,
-    /// The person's addresses and login names: a field that names where answers or receipts
-    /// go, and has one of these in it, names the mailbox instead.
-    pub person: &'a [String],
     /// The host name in our Received field.
     pub host: &'a str,
     /// Our number for the submission: printable ASCII.
@@ -30,6 +27,9 @@ pub enum Style<'a> {
     /// Sender where it goes out on the mailbox's behalf (RFC 5322 §3.6.2).
     Mailbox {
         address: &'a Address,
+        /// The mailbox's address and aliases: answers and receipts go to one of them, and
+        /// nowhere else.
+        own: &'a [Address],
         /// The name before it; none leaves the address alone.
         display: Option<&'a str>,
         on_behalf: Option<&'a Address>,
@@ -216,27 +216,29 @@ fn of_own(field: &Field<'_>, own: &[Address]) -> Fate {
     if sender.is_some_and(|sender| own.contains(&sender)) { Fate::Keep } else { Fate::Remove }
 }
 
-/// The field as it stood, unless the person is in it; of two of a name the first.
+/// The first of the mailbox's own addresses that the field names, else the one of From; of
+/// two fields of a name the first. Whatever else stands in it is not the mailbox's: an address
+/// unknown here may well be the person's private one.
 fn redirect(field: &Field<'_>, to: &Rewrite<'_>, again: bool, section: &mut Vec<u8>) {
     match to.style {
-        Style::Mailbox { address, .. } if names(field, to.person) => {
-            if !again {
-                put(section, &format!("{}: {address}", field.name));
-            }
+        Style::Mailbox { .. } if again => {}
+        Style::Mailbox { address, own, .. } => {
+            let address = named(field, own).unwrap_or(address);
+            put(section, &format!("{}: {address}", field.name));
         }
-        Style::Mailbox { .. } | Style::Own(_) => section.extend_from_slice(field.raw),
+        Style::Own(_) => section.extend_from_slice(field.raw),
     }
 }
 
-/// Whether one of the person's names stands in the field, in whatever syntax. Where an
-/// encoded word might hide one, it is taken to.
-fn names(field: &Field<'_>, person: &[String]) -> bool {
-    let text = field.unfolded().to_ascii_lowercase();
-    text.contains("=?") || person.iter().any(|name| text.contains(&name.to_ascii_lowercase()))
+/// A comma within quotes parts what belongs together; all that comes of it is one of `own`.
+fn named<'a>(field: &Field<'_>, own: &'a [Address]) -> Option<&'a Address> {
+    let text = field.unfolded();
+    let mut named = text.split(',').filter_map(|one| Mailbox::parse(one.trim()).ok()?.path.address());
+    named.find_map(|named| own.iter().find(|own| **own == named))
 }
 
 fn from(to: &Rewrite<'_>, section: &mut Vec<u8>) {
-    let Style::Mailbox { address, display: name, on_behalf } = to.style else { return };
+    let Style::Mailbox { address, display: name, on_behalf, .. } = to.style else { return };
     match name.map(display).filter(|name| !name.is_empty()) {
         Some(name) => put(section, &format!("From: {name}\r\n <{address}>")),
         None => put(section, &format!("From: {address}")),
@@ -281,6 +283,7 @@ mod tests {
         let alice = Address::parse("alice@example.org").unwrap();
         let style = Style::Mailbox {
             address: &support,
+            own: &[support.clone(), Address::parse("help@example.org").unwrap()],
             display: Some("Support"),
             on_behalf: sender.then_some(&alice),
         };
@@ -290,7 +293,6 @@ mod tests {
     fn written(section: &str, style: Style<'_>) -> Rewritten {
         let to = Rewrite {
             style,
-            person: &["alice@example.org".into(), "alice/support".into()],
             host: "mx.example.org",
             id: "1-2",
             date: "Sat, 21 Nov 2026 12:00:00 +0000",
@@ -340,8 +342,31 @@ mod tests {
             out.ends_with("Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <new@example.org>\r\n\r\n")
         );
         assert!(
-            new.signature_removed && !out.contains("DKIM") && out.contains("Reply-To: bob@example.org\r\n")
+            new.signature_removed
+                && !out.contains("DKIM")
+                && out.contains("Reply-To: Support@example.org\r\n")
         );
+    }
+
+    #[test]
+    fn answers_and_receipts_go_to_the_mailbox() {
+        for (value, wanted) in [
+            ("HELP@example.org", "help@example.org"),
+            ("\"Alice\" <help@example.org>", "help@example.org"),
+            ("private@mail.example, Help\r\n <help@example.org>", "help@example.org"),
+            ("private@mail.example", "Support@example.org"),
+            ("Support <private@mail.example>", "Support@example.org"),
+            ("\"help@example.org\" <private@mail.example>", "Support@example.org"),
+            ("help@example.org.mail.example", "Support@example.org"),
+            ("team: private@mail.example;", "Support@example.org"),
+            ("", "Support@example.org"),
+        ] {
+            for name in super::REDIRECTED {
+                let out = text(&format!("{name}: {value}\r\nFrom: support@example.org\r\n\r\n"));
+                assert!(out.contains(&format!("\r\n{name}: {wanted}\r\n")), "{name}: {value}: {out}");
+                assert!(!out.contains("private"), "{name}: {value}: {out}");
+            }
+        }
     }
 
     /// Each field that can name the person, with the person in it: gone, or the mailbox's.
@@ -399,13 +424,12 @@ mod tests {
         let domain = format!("{}.example", vec!["y".repeat(58); 3].join("."));
         let long = Address::parse(&format!("{local}@{domain}")).unwrap();
         let name = "\u{10348}".repeat(200);
-        let style = Style::Mailbox { address: &long, display: Some(&name), on_behalf: Some(&long) };
+        let style = Style::Mailbox { address: &long, own: &[], display: Some(&name), on_behalf: Some(&long) };
         let redirected: String = super::REDIRECTED.iter().map(|name| format!("{name}: a\r\n")).collect();
         let received = "Received:\r\n".repeat(super::super::MAX_RECEIVED);
         let section = format!("{received}{redirected}From: a@b.example\r\n");
         let to = Rewrite {
             style,
-            person: &["a".into()],
             host: &domain,
             id: &"i".repeat(64),
             date: "Sat, 21 Nov 2026 12:00:00 +0000",
@@ -432,8 +456,8 @@ mod tests {
             let section = format!("{field}: {subject}\r\nFrom: alice@example.org\r\nSubject: x{subject}\r\n\r\n");
             let Ok(header) = Header::parse(section.as_bytes(), false) else { return Ok(()) };
             let to = Rewrite {
-                style: Style::Mailbox { address: &mailbox, display: Some(&name), on_behalf: None },
-                person: &[], host: "h", id: "1",
+                style: Style::Mailbox { address: &mailbox, own: &[], display: Some(&name), on_behalf: None },
+                host: "h", id: "1",
                 date: "d", message_id: "<m@h>",
             };
             let out = header.rewrite(&to);

@@ -3,15 +3,25 @@
 use std::sync::Arc;
 
 use super::world::{Temper, World};
+use crate::policy::FolderClass;
 use crate::proxy::smtp::{Finding, Found, Parents};
 use crate::types::{MailboxId, UserId};
 
-/// Knows one message, and a host that does not answer.
+/// Knows one message, one in Sent, and a host that does not answer.
 pub(super) struct Known;
 
 impl Parents for Known {
-    fn find<'a>(&'a self, _: UserId, _: MailboxId, ids: &'a [String]) -> Finding<'a> {
+    fn find<'a>(
+        &'a self,
+        _: UserId,
+        _: MailboxId,
+        ids: &'a [String],
+        among: &'static [FolderClass],
+    ) -> Finding<'a> {
         let found = match ids {
+            _ if among.contains(&FolderClass::Sent) && ids.iter().any(|id| id == "<sent@example.org>") => {
+                Found::Parent("<sent@example.org>".into())
+            }
             _ if ids.iter().any(|id| id == "<asked@example.net>") => {
                 Found::Parent("<asked@example.net>".into())
             }
@@ -35,6 +45,8 @@ async fn a_responder_answers_and_a_manager_writes() {
         for (answers, wanted) in [
             ("", new),
             ("In-Reply-To: <other@example.net>\r\n", new),
+            // In Sent anybody who sends could have put it.
+            ("In-Reply-To: <sent@example.org>\r\n", new),
             ("In-Reply-To: <asked@example.net>\r\n", "250 "),
             ("References: <asked@example.net> <other@example.net>\r\n", "250 "),
             ("In-Reply-To: <slow@example.net>\r\n", unsure),

@@ -1,7 +1,9 @@
 //! Whose sender it is: at MAIL, and in the header.
 
-use super::world::{Temper, World};
+use super::world::{Temper, World, address};
 use crate::policy::{Grant, SendRight};
+use crate::store::{NewUser, User};
+use crate::types::LoginName;
 
 fn message(from: &str) -> String {
     format!("From: {from}\r\nSubject: x\r\n\r\nbody\r\n")
@@ -116,6 +118,34 @@ async fn a_tag_counts_where_the_mailbox_says_so() {
         assert!(world.messages().pop().unwrap().contains("<Support+case7@example.org>"));
         assert!(client.send("alice+x@example.org", "").await.starts_with("550 5.7.1 "));
     }
+}
+
+/// A tagged address that somebody has is theirs; the person's own becomes the mailbox's.
+#[tokio::test]
+async fn a_tag_is_not_somebody_elses_address() {
+    let world = World::new("responder", Temper::default()).await;
+    world.set("plus_tags", "yes").await;
+    let bob = NewUser {
+        login: LoginName::parse("bob@example.org").unwrap(),
+        display: String::new(),
+        password: None,
+        addresses: vec![address("support+vip@example.org")],
+    };
+    world.services.store.add_user(bob).await.unwrap();
+    let edit = |user: &mut User| user.addresses.push(address("support+me@example.org"));
+    world.services.store.update_user(world.alice, edit).await.unwrap();
+    let mut client = world.log_in("alice@example.org/support").await;
+    for (mail, from) in [
+        ("support+vip@example.org", "support@example.org"),
+        ("support@example.org", "Support+VIP@example.org"),
+    ] {
+        let heard = client.send(mail, &message(from)).await;
+        assert!(heard.starts_with("550 5.7.1 You may not send as "), "{mail} {from}: {heard}");
+    }
+    assert!(world.messages().is_empty());
+    let heard = client.send("support+me@example.org", &message("support+me@example.org")).await;
+    assert!(heard.starts_with("250 "), "{heard}");
+    assert!(world.messages().pop().unwrap().contains("<Support@example.org>"));
 }
 
 #[tokio::test]

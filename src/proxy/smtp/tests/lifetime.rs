@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::world::{Client, Temper, World};
+use crate::policy::{Grant, SendRight};
 
 async fn half_a_message(world: &World) -> Client {
     let mut client = world.log_in("alice@example.org/support").await;
@@ -48,6 +49,44 @@ async fn a_withdrawn_grant_cuts_a_message_in_the_middle() {
     world.until(|seen| seen.closed == 1).await;
     assert!(world.messages().is_empty());
     assert_eq!(world.journal("outcome").await[0]["outcome"], "refused");
+}
+
+/// What the message looks like, and whether it must be an answer, was decided at its header.
+#[tokio::test]
+async fn a_lesser_right_to_send_stops_a_message_before_its_end() {
+    for lesser in ["on-behalf", "answers only"] {
+        let world = World::new("responder", Temper::default()).await;
+        let mut client = half_a_message(&world).await;
+        if lesser == "on-behalf" {
+            let edit = |grant: &mut Grant| grant.send = Some(SendRight::OnBehalf);
+            world.services.store.update_grant(world.grant, edit).await.unwrap();
+        } else {
+            world.set("reply_only", "yes").await;
+        }
+        let heard = client.ask(".").await;
+        assert!(heard.starts_with("451 4.3.0 Your right to send has changed"), "{lesser}: {heard}");
+        world.until(|seen| seen.closed == 1).await;
+        assert!(world.messages().is_empty(), "{lesser}");
+        assert_eq!(world.journal("outcome").await[0]["outcome"], "refused", "{lesser}");
+        assert_eq!(client.ask("NOOP").await, "250 2.0.0 Nothing done\r\n", "{lesser}");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_withdrawn_while_the_host_thinks_about_data_is_on_record_and_not_counted() {
+    let world = World::new("responder", Temper { silent_at: Some("DATA"), ..Temper::default() }).await;
+    world.set("messages_per_hour", "1").await;
+    let mut client = world.log_in("alice@example.org/support").await;
+    client.say(b"MAIL FROM:<support@example.org>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n").await;
+    for wanted in ["250", "250", "354"] {
+        assert!(client.hear().await.starts_with(wanted));
+    }
+    client.say(b"From: support@example.org\r\n\r\nbody\r\n").await;
+    world.until(|seen| seen.commands.iter().any(|line| line == "DATA")).await;
+    world.services.store.suspend(world.grant, true).await.unwrap();
+    assert_eq!(client.rest().await, "", "cut without a word");
+    assert_eq!(world.journal("outcome").await[0]["outcome"], "refused");
+    world.uncounted().await;
 }
 
 #[tokio::test]

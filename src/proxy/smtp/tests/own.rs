@@ -32,6 +32,8 @@ async fn own_mail_goes_by_the_default_host_as_it_was_written() {
     let heard = client.send("alice@example.org", "From: bob@example.org\r\n\r\nx\r\n").await;
     assert!(heard.starts_with("550 5.7.1 You may not send as bob"), "{heard}");
     assert!(world.commands().is_empty(), "the mailbox's host hears nothing");
+    let recorded = world.journal("send").await;
+    assert_eq!(recorded[0]["from"], "alice@example.org");
     let own = own.lock().unwrap();
     assert!(own.commands.contains(&"MAIL FROM:<alice@example.org>".to_owned()));
     let sent: Vec<_> =
@@ -43,8 +45,6 @@ async fn own_mail_goes_by_the_default_host_as_it_was_written() {
         fields,
         ["From: \"Alice\" <alice@example.org>", "Date: x", "Message-ID: <1@laptop>", "DKIM-Signature: v=1"]
     );
-    let recorded = world.journal("send").await;
-    assert_eq!(recorded[0]["from"], "alice@example.org");
 }
 
 #[tokio::test]
@@ -121,6 +121,9 @@ async fn a_personal_answer_to_a_mailboxs_message() {
         if let Some(message) = world.messages().first() {
             assert!(message.contains("<Support@example.org>") && !message.contains("alice"), "{message}");
         }
+        let said = client.send("alice@example.org", &answer("<sent@example.org>")).await;
+        assert!(said.starts_with(heard), "{value}: {said}");
+        let by_own = own.lock().unwrap().messages.len();
         // What answers nothing of the mailbox's is the person's own.
         assert!(client.send("alice@example.org", &answer("<other@example.net>")).await.starts_with("250 "));
         assert_eq!(own.lock().unwrap().messages.len(), by_own + 1, "{value}");

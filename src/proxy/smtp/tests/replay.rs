@@ -1,6 +1,6 @@
 //! From names another mailbox than MAIL did: the transaction begins anew, at that one's host.
 
-use super::world::{Temper, World};
+use super::world::{Temper, World, until};
 
 const FROM_SALES: &str = "From: sales@example.net\r\n\r\nbody\r\n";
 
@@ -25,6 +25,8 @@ async fn it_goes_by_the_host_of_its_from() {
     assert!(world.messages().is_empty());
     assert!(world.commands().contains(&"RSET".to_owned()));
     assert!(!world.commands().contains(&"DATA".to_owned()));
+    let sent = world.journal("send").await;
+    assert_eq!((&sent[0]["from"], &sent[0]["recipients"]), (&"sales@example.net".into(), &2.into()));
     let sales = sales.lock().unwrap();
     assert_eq!(
         sales.commands[1..],
@@ -36,8 +38,25 @@ async fn it_goes_by_the_host_of_its_from() {
         ]
     );
     assert_eq!(sales.messages.len(), 1);
-    let sent = world.journal("send").await;
-    assert_eq!((&sent[0]["from"], &sent[0]["recipients"]), (&"sales@example.net".into(), &2.into()));
+}
+
+/// The host that was asked first is lost at RSET: what the other one gets is watched all the same.
+#[tokio::test]
+async fn a_withdrawn_grant_cuts_it_also_when_the_first_host_is_lost() {
+    let world = World::new("responder", Temper { hangs_up_at: Some("RSET"), ..Temper::default() }).await;
+    let sales = world.second("sales@example.net", Temper::default()).await;
+    let mut client = begun(&world).await;
+    client.say("0123456789\r\n".repeat(4_000).as_bytes()).await;
+    until(&sales, |seen| seen.octets > 0).await;
+    let snapshot = world.services.store.snapshot();
+    let grants: Vec<_> = snapshot.grants_of(world.alice).map(|grant| grant.id).collect();
+    let other = grants.into_iter().find(|id| *id != world.grant).unwrap();
+    world.services.store.suspend(other, true).await.unwrap();
+    assert_eq!(client.rest().await, "", "cut without a word");
+    until(&sales, |seen| seen.closed == 1).await;
+    assert!(sales.lock().unwrap().messages.is_empty() && world.messages().is_empty());
+    assert_eq!(world.journal("send").await[0]["recipients"], 2);
+    assert_eq!(world.journal("outcome").await[0]["outcome"], "refused");
 }
 
 #[tokio::test]

@@ -50,6 +50,8 @@ pub(super) struct Temper {
     pub(super) hold: Option<Arc<Notify>>,
     /// It closes instead of answering this command.
     pub(super) hangs_up_at: Option<&'static str>,
+    /// It never answers this command.
+    pub(super) silent_at: Option<&'static str>,
 }
 
 pub(super) struct World {
@@ -247,14 +249,7 @@ impl World {
 
     /// Polls until the host has seen it.
     pub(super) async fn until(&self, holds: impl Fn(&Seen) -> bool) {
-        let polling = async {
-            while !holds(&self.seen.lock().unwrap()) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        if timeout(PATIENCE, polling).await.is_err() {
-            panic!("the host never saw it: {:?}", self.seen.lock().unwrap().commands);
-        }
+        until(&self.seen, holds).await;
     }
 
     pub(super) fn commands(&self) -> Vec<String> {
@@ -271,6 +266,18 @@ impl World {
         let text = std::fs::read_to_string(self.dir.path().join("journal")).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         lines.filter(|line| line["event"] == event).collect()
+    }
+}
+
+/// Polls until a host has seen it.
+pub(super) async fn until(seen: &Mutex<Seen>, holds: impl Fn(&Seen) -> bool) {
+    let polling = async {
+        while !holds(&seen.lock().unwrap()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if timeout(PATIENCE, polling).await.is_err() {
+        panic!("the host never saw it: {:?}", seen.lock().unwrap().commands);
     }
 }
 
@@ -381,6 +388,11 @@ async fn play(mut stream: BufReader<TcpStream>, temper: &Temper, seen: &Mutex<Se
         let line = line.trim_end().to_owned();
         seen.lock().unwrap().commands.push(line.clone());
         if temper.hangs_up_at.is_some_and(|at| line.starts_with(at)) {
+            return Ok(());
+        }
+        if temper.silent_at.is_some_and(|at| line.starts_with(at)) {
+            // Until the other side closes.
+            stream.read_to_end(&mut Vec::new()).await?;
             return Ok(());
         }
         let told = temper.replies.iter().find(|(at, _)| *at != "DATA." && line.starts_with(at));
