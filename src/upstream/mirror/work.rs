@@ -64,6 +64,13 @@ struct Followed {
     looked: u64,
 }
 
+impl Followed {
+    /// Where most followers are it is best to idle; of equals, where mail comes in.
+    fn rank(&self) -> (usize, bool) {
+        (self.followers, same_folder(&self.folder, b"INBOX"))
+    }
+}
+
 impl Watcher {
     /// What is followed; forgets what is not.
     fn followed(&self) -> Vec<Followed> {
@@ -136,9 +143,9 @@ impl Eyes<'_> {
             self.next_round = Instant::now() + ROUND;
             return self.round(followed).await;
         }
-        let Some(best) = followed.iter().max_by_key(|followed| followed.followers) else { return Ok(()) };
+        let Some(best) = followed.iter().max_by_key(|followed| followed.rank()) else { return Ok(()) };
         let stays = self.open.as_ref().is_some_and(|open| {
-            followed.iter().any(|other| other.folder == *open && other.followers >= best.followers)
+            followed.iter().any(|other| other.folder == *open && other.rank() >= best.rank())
         });
         if !stays {
             return self.look(&best.folder, best.questions).await;
