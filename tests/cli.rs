@@ -335,15 +335,15 @@ fn a_mailbox_is_added_by_logging_in_and_granted_by_role() {
     let shown = run(&["mailbox", "show", "help@example.org"]);
     assert!(shown.contains("support@example.org") && !shown.contains(SUPPORT_PASSWORD), "{shown}");
 
-    run(&["mailbox", "set", "support", "display=Example Support", "max_connections=7", "copy_out=no"]);
+    run(&["mailbox", "set", "support", "display=Example Support", "max_connections=7", "plus_tags=yes"]);
     let shown = run(&["mailbox", "show", "support"]);
-    for line in ["display name        Example Support", "7 at most", "copy_out            false"] {
+    for line in ["display name        Example Support", "7 at most", "plus_tags           true"] {
         assert!(shown.contains(line), "lacks {line}:\n{shown}");
     }
     fails(&["mailbox", "set", "support", "display=Other", "max_connections=0"], "", 65, "at least one");
     fails(&["mailbox", "set", "support", "display=Other", "colour=red"], "", 65, "there is no option colour");
     fails(&["mailbox", "set", "support", "aliases=alice@example.org"], "", 73, "belong to both");
-    fails(&["mailbox", "set", "support", "copy_out"], "", 64, "is not KEY=VALUE");
+    fails(&["mailbox", "set", "support", "plus_tags"], "", 64, "is not KEY=VALUE");
     assert!(
         run(&["mailbox", "show", "support"]).contains("Example Support"),
         "a refused change did something"

@@ -17,8 +17,6 @@ pub struct Options {
     /// Whether the mail host removes a message as soon as it is marked deleted, as Gmail does
     /// by default: then marking needs the right to expunge too.
     pub deleted_is_final: bool,
-    /// Whether messages may be copied out of the mailbox, into another one.
-    pub copy_out: bool,
     /// Who files the copy of a sent message.
     pub sent_copy: SentCopy,
     /// Whether the filed copy keeps its Bcc.
@@ -47,7 +45,6 @@ impl Default for Options {
             read_state: ReadChoice::ByRole,
             delete: Delete::Refuse,
             deleted_is_final: false,
-            copy_out: true,
             sent_copy: SentCopy::File,
             bcc_in_sent: true,
             send_name: NameTemplate::default(),
@@ -137,10 +134,10 @@ mod tests {
         }
         assert_eq!(options, Options::default());
         options.set("delete", "trash").unwrap();
-        options.set("copy_out", "no").unwrap();
+        options.set("plus_tags", "yes").unwrap();
         options.set("collision_minutes", "15").unwrap();
         options.set("send_name", "{user} at {mailbox}").unwrap();
-        assert_eq!((options.delete, options.copy_out, options.collision_minutes), (Delete::Trash, false, 15));
+        assert_eq!((options.delete, options.plus_tags, options.collision_minutes), (Delete::Trash, true, 15));
         assert_eq!(options.send_name.to_string(), "{user} at {mailbox}");
     }
 
@@ -149,7 +146,7 @@ mod tests {
         let mut options = Options::default();
         for (key, value, told) in [
             ("colour", "red", "there is no option colour; there are: bcc_in_sent, "),
-            ("copy_out", "perhaps", "copy_out is true or false, not \"perhaps\""),
+            ("plus_tags", "perhaps", "plus_tags is true or false, not \"perhaps\""),
             ("messages_per_hour", "-1", "messages_per_hour is a number, not \"-1\""),
             ("delete", "shred", "`refuse` or `trash`"),
             ("send_name", "{name}", "braces stand for {mailbox} and {user} only"),
