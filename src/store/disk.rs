@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -27,6 +28,10 @@ const MAX_VALUE: usize = 4 << 10;
 const MAX_CHUNKS: usize = 16 << 10;
 /// Keys before this hold the store's own state; a record's key starts with a letter.
 const STATE: &[u8] = b"\0state";
+
+/// sled lets go of its lock a moment after its last handle is gone: who opens the store again
+/// waits for that, at most 2 s. Somebody who keeps it is found out all the same.
+const UNLOCK: Duration = Duration::from_secs(2);
 
 /// The records of a store, whatever their schema.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,7 +54,14 @@ impl Disk {
         let path = dir.join(DIR);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(StoreError::io(&path))?;
         let config = sled::Config::new().path(&path).cache_capacity(cache_capacity).flush_every_ms(None);
-        let db = guarded(&path, || config.open())?;
+        let open = || guarded(&path, || config.open());
+        let mut db = open();
+        let since = Instant::now();
+        while matches!(db, Err(StoreError::Locked { .. })) && since.elapsed() < UNLOCK {
+            std::thread::sleep(UNLOCK / 40);
+            db = open();
+        }
+        let db = db?;
         let file_path = path.join("db");
         let file = File::open(&file_path).map_err(StoreError::io(&file_path))?;
         for made in [&path, dir] {

@@ -83,7 +83,7 @@ pub struct Group {
     pub members: BTreeSet<UserId>,
 }
 
-/// A folder's class, fixed by an admin; see [`super::Snapshot::class_of`].
+/// A folder's class, fixed by an admin; see [`super::Snapshot::place_of`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Pin {
     pub folder: FolderName,

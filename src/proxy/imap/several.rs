@@ -334,7 +334,7 @@ mod tests {
             listed("Trash", &[]),
             listed("Deleted Items", &[]),
         ];
-        let inventory = Inventory::build(folders.into_iter());
+        let inventory = Inventory::build(folders);
         let mut uses: Vec<_> =
             special_uses(&inventory).into_iter().map(|(name, special)| (name.as_str(), special)).collect();
         uses.sort_unstable();
