@@ -25,12 +25,16 @@ mod maildir;
 mod outbox;
 #[path = "real/parking.rs"]
 mod parking;
+#[path = "real/refusals.rs"]
+mod refusals;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/spoofing.rs"]
 mod spoofing;
 #[path = "real/streaming.rs"]
 mod streaming;
+#[path = "real/submissions.rs"]
+mod submissions;
 #[path = "real/subtle.rs"]
 mod subtle;
 #[path = "real/team.rs"]
