@@ -21,6 +21,8 @@ mod limits;
 mod loss;
 #[path = "real/maildir.rs"]
 mod maildir;
+#[path = "real/many.rs"]
+mod many;
 #[path = "real/outbox.rs"]
 mod outbox;
 #[path = "real/parking.rs"]
