@@ -15,6 +15,8 @@ mod day;
 mod furnished;
 #[path = "real/hosts.rs"]
 mod hosts;
+#[path = "real/large.rs"]
+mod large;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]
