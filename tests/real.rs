@@ -31,6 +31,8 @@ mod outbox;
 mod parking;
 #[path = "real/revocation.rs"]
 mod revocation;
+#[path = "real/searching.rs"]
+mod searching;
 #[path = "real/spoofing.rs"]
 mod spoofing;
 #[path = "real/streaming.rs"]

@@ -104,7 +104,8 @@ pub fn data(out: &mut Vec<u8>, data: &str) {
 }
 
 /// The answer to a SEARCH whose result is ours: `* SEARCH`, or ESEARCH where RETURN was given
-/// (RFC 4731 §3.1; without options it means ALL), with MODSEQ where there is one (RFC 7162 §3.1.10).
+/// (RFC 4731 §3.1; without options it means ALL, and SAVE alone means silence), with MODSEQ where
+/// there is one (RFC 7162 §3.1.10).
 pub fn searched(
     out: &mut Vec<u8>,
     tag: &Tag,
@@ -118,6 +119,9 @@ pub fn searched(
         out.extend_from_slice(b"\r\n");
         return;
     };
+    if !ret.tells() {
+        return;
+    }
     let all = ret.all || ret == SearchReturn::default();
     let mut line = format!("ESEARCH (TAG \"{}\"){}", tag.as_str(), if uid { " UID" } else { "" });
     let mut word = |on: bool, name: &str, value: Option<String>| {
