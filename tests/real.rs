@@ -15,12 +15,16 @@ mod day;
 mod furnished;
 #[path = "real/hosts.rs"]
 mod hosts;
+#[path = "real/large.rs"]
+mod large;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
 #[path = "real/maildir.rs"]
 mod maildir;
+#[path = "real/many.rs"]
+mod many;
 #[path = "real/outbox.rs"]
 mod outbox;
 #[path = "real/parking.rs"]
@@ -29,6 +33,8 @@ mod parking;
 mod refusals;
 #[path = "real/revocation.rs"]
 mod revocation;
+#[path = "real/searching.rs"]
+mod searching;
 #[path = "real/spoofing.rs"]
 mod spoofing;
 #[path = "real/streaming.rs"]

@@ -7,6 +7,7 @@
 //! `watch` ends it from outside; `record` writes the journal.
 
 mod append;
+mod arrange;
 mod client;
 mod counts;
 mod drafts;
@@ -30,6 +31,7 @@ mod reader;
 mod record;
 mod reduced;
 mod run;
+mod saved;
 mod scene;
 mod sent;
 mod session;
