@@ -29,6 +29,8 @@ mod maildir;
 mod many;
 #[path = "real/outbox.rs"]
 mod outbox;
+#[path = "real/own_flags.rs"]
+mod own_flags;
 #[path = "real/parking.rs"]
 mod parking;
 #[path = "real/refusals.rs"]
