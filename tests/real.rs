@@ -15,12 +15,17 @@ mod day;
 mod furnished;
 #[path = "real/hosts.rs"]
 mod hosts;
+#[path = "hostile/journal.rs"]
+#[allow(dead_code, reason = "the proof of no mutation asks for more")]
+mod journal;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
 #[path = "real/maildir.rs"]
 mod maildir;
+#[path = "real/clients/marionette.rs"]
+mod marionette;
 #[path = "real/outbox.rs"]
 mod outbox;
 #[path = "real/parking.rs"]
@@ -35,6 +40,10 @@ mod streaming;
 mod subtle;
 #[path = "real/team.rs"]
 mod team;
+#[path = "real/thunderbird.rs"]
+mod thunderbird;
+#[path = "real/clients/thunderbird.rs"]
+mod thunderbird_client;
 #[path = "real/traps.rs"]
 mod traps;
 #[path = "real/upstreams.rs"]
