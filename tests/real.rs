@@ -18,24 +18,34 @@ mod hosts;
 #[path = "hostile/journal.rs"]
 #[allow(dead_code, reason = "the proof of no mutation asks for more")]
 mod journal;
+#[path = "real/large.rs"]
+mod large;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
 #[path = "real/maildir.rs"]
 mod maildir;
+#[path = "real/many.rs"]
+mod many;
 #[path = "real/clients/marionette.rs"]
 mod marionette;
 #[path = "real/outbox.rs"]
 mod outbox;
 #[path = "real/parking.rs"]
 mod parking;
+#[path = "real/refusals.rs"]
+mod refusals;
 #[path = "real/revocation.rs"]
 mod revocation;
+#[path = "real/searching.rs"]
+mod searching;
 #[path = "real/spoofing.rs"]
 mod spoofing;
 #[path = "real/streaming.rs"]
 mod streaming;
+#[path = "real/submissions.rs"]
+mod submissions;
 #[path = "real/subtle.rs"]
 mod subtle;
 #[path = "real/team.rs"]
