@@ -134,17 +134,17 @@ fn everybody() -> Scene {
 }
 
 /// A Thunderbird at work; each act must come to what is expected.
-struct Session {
+struct Session<'a> {
     thunderbird: Thunderbird,
     view: View,
-    expected: std::vec::IntoIter<Row>,
+    expected: std::slice::Iter<'a, Row>,
 }
 
-impl Session {
+impl Session<'_> {
     /// Does an act, told whether it is allowed.
     #[track_caller]
     fn act(&mut self, name: &str, act: impl Fn(&mut Thunderbird, bool) -> Value) {
-        let (expected, outcome, shown) = self.expected.next().unwrap();
+        let (expected, outcome, shown) = *self.expected.next().unwrap();
         assert_eq!(name, expected);
         let came = act(&mut self.thunderbird, ["done", "flagged", "one draft"].contains(&outcome));
         let told = self.thunderbird.told();
@@ -163,7 +163,7 @@ impl Session {
 #[track_caller]
 fn day(scene: &Scene, login: &str, view: View, expected: &[Row]) -> Thunderbird {
     let thunderbird = Thunderbird::open(scene, login, view);
-    let mut session = Session { thunderbird, view, expected: expected.to_vec().into_iter() };
+    let mut session = Session { thunderbird, view, expected: expected.iter() };
     let names = ["INBOX", "Archive", "Drafts", "Junk", "Projects", "Sent", "Trash"];
     session.thunderbird.act("folders", &[json!(names.map(|name| view.folder(name)))]);
     let [inbox, drafts, other] = ["INBOX", "Drafts", "Projects"].map(|name| session.folder(name));

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// How long a script may take. Marionette's own limit is 30 s.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a script may take, in seconds. Marionette's own limit is 30.
+const PATIENCE: u64 = 90;
 
 pub(crate) struct Marionette {
     stream: TcpStream,
@@ -22,15 +22,14 @@ impl Marionette {
     pub(crate) fn connect(port: u16) -> Marionette {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         // The script's own limit comes first, and says more.
-        stream.set_read_timeout(Some(PATIENCE + Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(PATIENCE + 10))).unwrap();
         let mut marionette = Marionette { stream, received: Vec::new(), number: 0 };
         marionette.receive();
         // Dialogs belong to the script.
         let capabilities = json!({"capabilities": {"alwaysMatch": {"unhandledPromptBehavior": "ignore"}}});
         marionette.call("WebDriver:NewSession", &capabilities).unwrap();
         marionette.call("Marionette:SetContext", &json!({"value": "chrome"})).unwrap();
-        let limit = PATIENCE.as_millis() as u64;
-        marionette.call("WebDriver:SetTimeouts", &json!({"script": limit})).unwrap();
+        marionette.call("WebDriver:SetTimeouts", &json!({"script": PATIENCE * 1000})).unwrap();
         marionette
     }
 
