@@ -11,6 +11,8 @@ mod combined;
 mod crash;
 #[path = "real/day.rs"]
 mod day;
+#[path = "real/explain.rs"]
+mod explain;
 #[path = "real/furnished.rs"]
 mod furnished;
 #[path = "real/hosts.rs"]
