@@ -55,6 +55,14 @@ pub(in crate::proxy) struct Look {
     pub(in crate::proxy) date: Option<String>,
 }
 
+impl Look {
+    /// Whether it is one that was refused before, sent again by a queue. Without a Message-ID
+    /// the Date says nothing: it is the sending program's, written anew at each attempt (msmtp).
+    fn is_again(&self, refused: &Self) -> bool {
+        self.message_id == refused.message_id && (self.message_id.is_none() || self.date == refused.date)
+    }
+}
+
 /// Somebody else's answer, lately.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::proxy) struct Answered {
@@ -102,7 +110,7 @@ impl Answers {
             recipients: other.recipients.clone(),
         };
         let refusals = || self.refused.iter().filter(|refusal| refusal.key == key && refusal.user == user);
-        let refused_so = refusals().any(|refusal| refusal.look == *look);
+        let refused_so = refusals().any(|refusal| look.is_again(&refusal.look));
         // Who was told of this answer and sends another message means it.
         let told = refusals().any(|refusal| recent(refusal.at) && refusal.at.0 >= answered.at.0);
         if told && !refused_so {
@@ -264,6 +272,23 @@ mod tests {
         assert!(ask(&mut answers, BOB, "<b2>", 3).is_ok(), "a person means it");
         assert_eq!(ask(&mut answers, BOB, "<b1>", 4), Err(ALICE), "the queue still does not");
         assert_eq!(ask(&mut answers, ALICE, "<a2>", 5), Err(BOB), "she has not heard of his");
+    }
+
+    #[test]
+    fn what_a_queue_sends_again_is_no_confirmation() {
+        let look = |id: Option<&str>, date: &str| Look {
+            message_id: id.map(str::to_owned),
+            date: Some(date.into()),
+        };
+        for (first, second, again) in [
+            (look(Some("<a>"), "Mon"), look(Some("<a>"), "Mon"), true),
+            (look(Some("<a>"), "Mon"), look(Some("<a>"), "Tue"), false),
+            (look(Some("<a>"), "Mon"), look(Some("<b>"), "Mon"), false),
+            (look(None, "Mon"), look(Some("<b>"), "Mon"), false),
+            (look(None, "Mon"), look(None, "Tue"), true),
+        ] {
+            assert_eq!(second.is_again(&first), again, "{first:?} {second:?}");
+        }
     }
 
     #[test]

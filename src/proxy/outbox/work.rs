@@ -272,3 +272,50 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{DialSettings, Dialer};
+    use crate::proxy::outbox::{Entry, Needs, Settings};
+    use crate::store::{self, Sealer, Store, outgoing};
+    use crate::telemetry::Journal;
+    use crate::types::{Secret, Timestamp};
+    use crate::upstream::{Catalogues, ConnectSettings, Connector, PoolSettings, Pools};
+
+    #[tokio::test]
+    async fn a_panic_ends_an_attempt_and_not_the_mailbox() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path();
+        let sealer = Sealer::new(&[3; 32]).unwrap();
+        let connector =
+            Connector::new(Arc::new(Dialer::new(DialSettings::default())), ConnectSettings::default());
+        let pools = Pools::new(connector, PoolSettings::default());
+        let needs = Needs {
+            store: Store::open(&state.join("store"), sealer, store::Settings::default()).unwrap(),
+            journal: Journal::open(&state.join("journal"), &Secret::new([1; 32])).unwrap(),
+            catalogues: Arc::new(Catalogues::new(Arc::clone(&pools))),
+            pools,
+            targets: Arc::default(),
+        };
+        let outbox = Outbox::open(state, Settings::default(), needs).unwrap();
+        let now = clock::now();
+        let first = Outgoing { at: now, ..outgoing(1, 1, "<1@x>") };
+        let mailbox = first.mailbox;
+        outbox.book().insert(Entry::new(first, None));
+        assert_eq!(outbox.book().begin_serving(now), [mailbox]);
+        assert!(outbox.book().take_due(mailbox, now).is_some());
+        let serving = Serving { outbox: Arc::clone(&outbox), mailbox };
+        let attempt = tokio::spawn(async move {
+            let _serving = serving;
+            panic!("a fault of ours, for the test")
+        });
+        assert!(attempt.await.is_err());
+        assert!(outbox.book().begin_serving(now).is_empty(), "not at once");
+        let later = Timestamp(now.0 + 60_000);
+        assert_eq!(outbox.book().begin_serving(later), [mailbox]);
+        let id = outbox.book().take_due(mailbox, later).unwrap();
+        let doubtful = outbox.book().get(id).unwrap().doubtful;
+        assert!(doubtful, "it may be filed, and is looked for first");
+    }
+}
