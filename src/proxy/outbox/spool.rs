@@ -54,7 +54,7 @@ impl Spool {
             File::open(parent)?.sync_all()?;
         }
         let most = Amount { octets: settings.octets, entries: settings.entries };
-        let percent = |most: u64| (u128::from(most) * u128::from(settings.user_percent) / 100) as u64;
+        let percent = |most: u64| most.saturating_mul(settings.user_percent.into()) / 100;
         let share = Amount { octets: percent(most.octets), entries: percent(most.entries) };
         Ok(Arc::new(Self { directory: directory.to_owned(), taken: Mutex::default(), most, share }))
     }
