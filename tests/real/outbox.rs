@@ -430,7 +430,7 @@ fn a_queue_that_tries_again_does_not_answer_twice() {
     std::fs::create_dir(&queue).unwrap();
     let settings = format!(
         "account default\nhost localhost\nport {}\ntls on\ntls_starttls off\ntls_trust_file {}\n\
-         auth plain\nuser {BOB}/{SUPPORT}\npassword \"{}\"\n",
+         auth plain\nuser {BOB}/{SUPPORT}\npassword \"{}\"\nset_msgid_header off\n",
         scene.proxy.submissions().port(),
         scene.ca.file().display(),
         password(BOB),
