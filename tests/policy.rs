@@ -468,6 +468,8 @@ fn found(step: &StepKind) -> Fact {
             Fact::Marked { discard: UidSet::range(11, 11), copied: UidSet::range(12, 12) }
         }
         StepKind::FindFlagged(_) => Fact::Flagged(false),
+        StepKind::Describe(uids) => Fact::Described(uids.clone()),
+        StepKind::ReadOut(uid) => Fact::Arrived { from: *uid, stored: None },
         StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(Some(Copied {
             validity: UidValidity(7),
             from: UidSet::range(11, 11),
@@ -535,6 +537,9 @@ fn describe(step: &StepKind) -> String {
         StepKind::FindFlagged(flags) => format!("find ({flags})"),
         StepKind::Copy => "copy".into(),
         StepKind::CopyThese(uids) => format!("copy {uids}"),
+        StepKind::Describe(uids) => format!("describe {uids}"),
+        StepKind::ReadOut(uid) => format!("read {uid}"),
+        StepKind::TakeBack { uids, .. } => format!("take back {uids}"),
         StepKind::RemoveCopied(uids) => format!("mark and remove {uids}"),
         StepKind::Move { uids, exact, discards } => {
             let (exact, trash) =
@@ -557,7 +562,7 @@ fn flags(names: &[&str]) -> Flags {
 
 /// The table's names for what a mailbox's options may say.
 fn scenes() -> [(&'static str, Ground); 3] {
-    let rules = |read_state, delete| Ground { read_state, delete, hides: false, separator: Some('/') };
+    let rules = |read_state, delete| Ground { read_state, delete, separator: Some('/'), ..Ground::default() };
     [
         ("shared", rules(ReadChoice::Shared, Delete::Refuse)),
         ("personal", rules(ReadChoice::Personal, Delete::Refuse)),

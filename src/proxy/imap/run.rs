@@ -111,7 +111,13 @@ impl Session {
         let code = done.code.as_deref().unwrap_or_default();
         let out = self.client.wire.out();
         match done.condition {
-            Condition::Ok => reply::completed(out, tag, code, super::record::verb(command)),
+            Condition::Ok => match &self.instead {
+                None => reply::completed(out, tag, code, super::record::verb(command)),
+                Some(folder) => {
+                    let text = format!("{} completed: into {folder}", super::record::verb(command));
+                    reply::tagged(out, tag, Outcome::Ok, code, &text);
+                }
+            },
             Condition::No | Condition::Bad | Condition::Bye | Condition::PreAuth => {
                 let why = match (code, command) {
                     // Ours: upstream's own CANNOT is not passed on.
@@ -227,6 +233,9 @@ impl Session {
             | StepKind::FindFlagged(_)
             | StepKind::Copy
             | StepKind::CopyThese(_)
+            | StepKind::Describe(_)
+            | StepKind::ReadOut(_)
+            | StepKind::TakeBack { .. }
             | StepKind::Move { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
@@ -385,6 +394,9 @@ impl Session {
             | StepKind::Append { .. }
             | StepKind::Copy
             | StepKind::CopyThese(_)
+            | StepKind::Describe(_)
+            | StepKind::ReadOut(_)
+            | StepKind::TakeBack { .. }
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
@@ -452,7 +464,8 @@ impl Session {
             condstore: self.condstore && !self.has_overlay(),
             searches: listing(command),
             by_uid,
-            tells_uids: readable,
+            // UIDs in another folder than the client named would be taken for that one's.
+            tells_uids: readable && self.instead.is_none(),
             as_rfc822: renamed("RFC822"),
             as_rfc822_text: renamed("RFC822.TEXT"),
         }
@@ -480,6 +493,9 @@ impl Session {
             | StepKind::RemoveAll(_)
             | StepKind::RemoveCopied(_)
             | StepKind::Append { .. }
+            | StepKind::Describe(_)
+            | StepKind::ReadOut(_)
+            | StepKind::TakeBack { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
