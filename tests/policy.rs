@@ -208,13 +208,22 @@ fn both_own_flags_are_asked_about_in_four_questions() {
     let effective = under(&Role::responder(), rules);
     let place = Place::of(FolderClass::Inbox);
     let said = |seen, deleted| {
-        answer(&effective, &Action::Search { place: place.clone(), asked: OwnFlags { seen, deleted } })
+        answer(
+            &effective,
+            &Action::Search { place: place.clone(), asked: OwnFlags { seen, deleted }, ordered: false },
+        )
     };
     assert_eq!(
         said(true, true),
         "ask seen deleted; ask seen !deleted; ask !seen deleted; ask !seen !deleted"
     );
     assert_eq!(said(false, true), "ask deleted; ask !deleted");
+    let sort = Action::Search {
+        place: place.clone(),
+        asked: OwnFlags { seen: true, deleted: false },
+        ordered: true,
+    };
+    assert_eq!(answer(&effective, &sort), "ask seen; ask !seen; carry");
     assert_eq!(said(false, false), "carry");
 }
 
@@ -359,8 +368,11 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("fetch", Action::Fetch { place: place(), marks_seen: false }),
         ("fetch-body", Action::Fetch { place: place(), marks_seen: true }),
         ("fetch-body-ro", Action::Fetch { place: read_only(), marks_seen: true }),
-        ("search", Action::Search { place: place(), asked: OwnFlags::default() }),
-        ("search-own", Action::Search { place: place(), asked: OwnFlags { seen: true, deleted: true } }),
+        ("search", Action::Search { place: place(), asked: OwnFlags::default(), ordered: false }),
+        (
+            "search-own",
+            Action::Search { place: place(), asked: OwnFlags { seen: true, deleted: true }, ordered: false },
+        ),
         ("+seen", store(Add, &["\\Seen"])),
         ("-seen", store(Remove, &["\\Seen"])),
         ("+flagged", store(Add, &["\\Flagged"])),

@@ -13,26 +13,38 @@ mod combined;
 mod crash;
 #[path = "real/day.rs"]
 mod day;
+#[path = "real/explain.rs"]
+mod explain;
 #[path = "real/furnished.rs"]
 mod furnished;
 #[path = "real/hosts.rs"]
 mod hosts;
+#[path = "real/large.rs"]
+mod large;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
 #[path = "real/maildir.rs"]
 mod maildir;
+#[path = "real/many.rs"]
+mod many;
 #[path = "real/outbox.rs"]
 mod outbox;
 #[path = "real/parking.rs"]
 mod parking;
+#[path = "real/refusals.rs"]
+mod refusals;
 #[path = "real/revocation.rs"]
 mod revocation;
+#[path = "real/searching.rs"]
+mod searching;
 #[path = "real/spoofing.rs"]
 mod spoofing;
 #[path = "real/streaming.rs"]
 mod streaming;
+#[path = "real/submissions.rs"]
+mod submissions;
 #[path = "real/subtle.rs"]
 mod subtle;
 #[path = "real/team.rs"]

@@ -1,6 +1,6 @@
 //! From a client command to an act of policy, without a wildcard arm.
 
-use super::command::{Append, Command, FolderArg, Sort, SortBy, SortKey};
+use super::command::{Append, Command, FolderArg, Search, Sort, SortBy, SortKey};
 use super::overlay;
 use crate::policy::{Action, Means, Place, Site};
 use crate::types::{Flag, Flags, FolderName};
@@ -122,17 +122,11 @@ fn in_folder(command: &Command, at: Selected<'_>, scene: &dyn Scene) -> Ask {
         // Without UIDPLUS, only the EXPUNGE that removes everything marked could carry it out.
         Command::UidExpunge(_) if !uidplus => Ask::Unsupported,
         Command::Expunge | Command::UidExpunge(_) => Ask::Act(Action::Expunge { place, uidplus }),
-        Command::Search { search, .. } => {
-            Ask::Act(Action::Search { place, asked: overlay::asks_about(&search.keys) })
-        }
         Command::Sort { sort, .. } if !sortable(scene, sort) => Ask::Unsupported,
         Command::Thread { thread, .. } if !scene.has(thread.by.capability()) => Ask::Unsupported,
-        Command::Sort { sort, .. } => {
-            Ask::Act(Action::Search { place, asked: overlay::asks_about(&sort.search.keys) })
-        }
-        Command::Thread { thread, .. } => {
-            Ask::Act(Action::Search { place, asked: overlay::asks_about(&thread.search.keys) })
-        }
+        Command::Search { search, .. } => Ask::Act(searching(place, search, false)),
+        Command::Sort { sort, .. } => Ask::Act(searching(place, &sort.search, true)),
+        Command::Thread { thread, .. } => Ask::Act(searching(place, &thread.search, true)),
         Command::Fetch { fetch, .. } => Ask::Act(Action::Fetch { place, marks_seen: fetch.marks_seen() }),
         Command::Store { store, .. } => Ask::Act(Action::Store {
             place,
@@ -187,6 +181,10 @@ fn unkept(kept: Option<&Flags>, flags: &Flags) -> Flags {
 fn sortable(scene: &dyn Scene, sort: &Sort) -> bool {
     let display = |key: &SortKey| matches!(key.by, SortBy::DisplayFrom | SortBy::DisplayTo);
     scene.has("SORT") && (scene.has("SORT=DISPLAY") || !sort.keys.iter().any(display))
+}
+
+fn searching(place: Place, search: &Search, ordered: bool) -> Action {
+    Action::Search { place, asked: overlay::asks_about(&search.keys), ordered }
 }
 
 fn means(scene: &dyn Scene) -> Means {

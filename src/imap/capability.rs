@@ -36,7 +36,7 @@ impl Ours {
     }
 }
 
-const OURS: [Ours; 25] = [
+const OURS: [Ours; 26] = [
     Ours::Always("IMAP4rev1"),
     Ours::Always("SASL-IR"),
     Ours::Always("LITERAL-"),
@@ -55,6 +55,7 @@ const OURS: [Ours; 25] = [
     Ours::Always("LIST-EXTENDED"),
     Ours::Shared("CONDSTORE"),
     Ours::Always("ESEARCH"),
+    Ours::Always("SEARCHRES"),
     Ours::Shared("WITHIN"),
     Ours::Shared("QUOTA"),
     Ours::Always("LIST-STATUS"),
@@ -155,12 +156,12 @@ mod tests {
         assert_eq!(
             parse(DOVECOT).for_client(50),
             "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
-             CONDSTORE ESEARCH WITHIN LIST-STATUS MOVE STATUS=SIZE SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=50"
+             CONDSTORE ESEARCH SEARCHRES WITHIN LIST-STATUS MOVE STATUS=SIZE SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=50"
         );
         assert_eq!(
             parse("imap4rev1 qresync APPENDLIMIT=20").for_client(50),
             "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE LIST-EXTENDED CONDSTORE \
-             ESEARCH LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
+             ESEARCH SEARCHRES LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
         );
     }
 

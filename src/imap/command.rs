@@ -5,7 +5,7 @@
 //! can be set, FETCH and SEARCH items are on the allow-list.
 
 use crate::policy::StoreMode;
-use crate::types::{Flags, FolderName, NumberSet, Secret};
+use crate::types::{Flags, FolderName, NumberSet, Secret, UidSet};
 
 /// A client's tag (RFC 3501 §2.2.1): 1 to 64 octets of ASTRING-CHAR without `+`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -140,6 +140,18 @@ pub enum Command {
         set: NumberSet,
         to: FolderArg,
     },
+}
+
+impl Command {
+    /// What SEARCH, SORT or THREAD looks for, and whether it numbers by UID.
+    pub fn search(&self) -> Option<(bool, &Search)> {
+        match self {
+            Self::Search { uid, search }
+            | Self::Sort { uid, sort: Sort { search, .. } }
+            | Self::Thread { uid, thread: Thread { search, .. } } => Some((*uid, search)),
+            _ => None,
+        }
+    }
 }
 
 /// SELECT and EXAMINE.
@@ -316,6 +328,25 @@ pub struct SearchReturn {
     pub max: bool,
     pub all: bool,
     pub count: bool,
+    /// RFC 5182: what is found is kept as `$`.
+    pub save: bool,
+}
+
+impl SearchReturn {
+    /// Whether there is an answer: SAVE alone is silent (RFC 5182 §2.1).
+    pub fn tells(self) -> bool {
+        self != Self { save: true, ..Self::default() }
+    }
+
+    /// Of what a search found, that which becomes `$` (RFC 5182 §2.4): MIN and MAX alone keep
+    /// just those.
+    pub fn saved(self, found: &UidSet) -> UidSet {
+        if self.all || self.count || !(self.min || self.max) {
+            return found.clone();
+        }
+        let ends = [found.first().filter(|_| self.min), found.last().filter(|_| self.max)];
+        ends.into_iter().flatten().collect()
+    }
 }
 
 /// SORT (RFC 5256 §3).

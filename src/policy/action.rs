@@ -95,6 +95,8 @@ pub enum Action {
         place: Place,
         /// The flags that the search asks about, as far as they can be a user's own.
         asked: OwnFlags,
+        /// SORT or THREAD: what is found is put in order.
+        ordered: bool,
     },
     Store {
         place: Place,

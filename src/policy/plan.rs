@@ -93,6 +93,7 @@ pub enum Target {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StepKind {
     /// The client's command as it was asked: SEARCH, STATUS, NOOP, CHECK, IDLE, CREATE, RENAME.
+    /// After [`StepKind::Ask`], SORT and THREAD of what was found.
     Carry,
     /// SELECT, or EXAMINE where nothing may be changed.
     Open { read_only: bool },
@@ -276,8 +277,11 @@ impl Plan {
             | Action::Create(_)
             | Action::Rename { .. }
             | Action::Administer => one(StepKind::Carry),
-            Action::Search { place, asked } => match effective.own_flags(place).and(*asked) {
-                own if own.any() => Self::Steps(Assumed::every(own).into_iter().map(StepKind::Ask).collect()),
+            Action::Search { place, asked, ordered } => match effective.own_flags(place).and(*asked) {
+                own if own.any() => {
+                    let questions = Assumed::every(own).into_iter().map(StepKind::Ask);
+                    Self::Steps(questions.chain(ordered.then_some(StepKind::Carry)).collect())
+                }
                 _ => one(StepKind::Carry),
             },
             Action::Fetch { place, marks_seen } => one(StepKind::Fetch {

@@ -161,11 +161,22 @@ pub enum Bound {
     Last,
 }
 
-/// A sequence-set (RFC 3501 §9) as a client wrote it, in its order; never empty.
+/// A sequence-set (RFC 3501 §9) as a client wrote it, in its order; or `$`, what a search has
+/// kept (RFC 5182), which as long as nobody has put it in means no message at all.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NumberSet(Vec<(Bound, Bound)>);
 
 impl NumberSet {
+    /// `$`.
+    pub const fn saved() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether it is `$`.
+    pub fn is_saved(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// `None` if there is no range at all.
     pub fn new(ranges: Vec<(Bound, Bound)>) -> Option<Self> {
         (!ranges.is_empty()).then_some(Self(ranges))
@@ -208,6 +219,9 @@ impl fmt::Display for NumberSet {
             Bound::Number(n) => write!(f, "{n}"),
             Bound::Last => f.write_str("*"),
         };
+        if self.is_saved() {
+            return f.write_str("$");
+        }
         for (i, (a, b)) in self.0.iter().enumerate() {
             if i > 0 {
                 f.write_str(",")?;

@@ -305,6 +305,27 @@ fn parked(scene: &Scene, login: &str) -> (Onlooker, Vec<Onlooker>) {
 }
 
 #[test]
+fn what_a_search_has_kept_outlasts_the_connection() {
+    let scene = scene();
+    let mut bob = Onlooker::open(&scene, BOB, "INBOX");
+    bob.imap.ok("SEARCH RETURN (SAVE) 2,4");
+    let meant = [1, 3].map(|at| bob.messages[at].uid.unwrap());
+    bob.idle();
+    let others = users(&scene, 12);
+    let _others = crowd(&scene, &others, &["INBOX"]);
+    bob.done();
+    let mut alice = scene.imap(ALICE);
+    alice.ok("SELECT INBOX");
+    alice.ok("STORE 1,2 +FLAGS.SILENT (\\Deleted)");
+    alice.ok("EXPUNGE");
+    let fetched = bob.imap.ok("UID FETCH $ (UID)");
+    let left = format!("(UID {})", meant[1]);
+    let lines: Vec<String> = fetched.lines().into_iter().filter(|line| line.contains("FETCH")).collect();
+    assert!(lines.iter().any(|line| line.contains(&left)), "{fetched}");
+    assert!(!lines.iter().any(|line| line.contains(&format!("(UID {})", meant[0]))), "{fetched}");
+}
+
+#[test]
 fn a_number_means_the_same_message_after_others_are_gone() {
     let scene = scene();
     let (mut bob, _others) = parked(&scene, BOB);

@@ -11,7 +11,7 @@ use std::fmt;
 
 pub use fetch::{FetchView, FetchWriter};
 pub use flags::{access, clean, defined_flags, permanent_flags, shown_rights};
-pub use search::SearchWriter;
+pub use search::{SearchWriter, Sieve};
 
 use crate::imap::command::StatusItem;
 use crate::imap::reply::{self, Outcome};

@@ -3,6 +3,7 @@
 use super::Drop;
 use crate::imap::command::Tag;
 use crate::imap::scan::{Event, Listing, SearchWord};
+use crate::types::UidSet;
 
 /// What of the current response is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,5 +110,46 @@ impl<'a> SearchWriter<'a> {
         out.extend_from_slice(if self.gap { b" " } else { b"" });
         out.extend_from_slice(text);
         self.gap = numbers.last() == Some(&b' ');
+    }
+}
+
+/// Lets through those numbers of a list that are in a set, however the list is cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sieve {
+    /// The number whose digits have come so far; 0 is none.
+    number: u32,
+}
+
+impl Sieve {
+    /// Appends the numbers that pass, each with a space before it. A list must end in a space.
+    pub fn pass(&mut self, list: &[u8], among: &UidSet, out: &mut Vec<u8>) {
+        for octet in list {
+            if octet.is_ascii_digit() {
+                self.number = self.number.saturating_mul(10).saturating_add(u32::from(octet - b'0'));
+                continue;
+            }
+            let number = std::mem::take(&mut self.number);
+            if among.contains(number) {
+                out.extend_from_slice(format!(" {number}").as_bytes());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sieve;
+    use crate::types::UidSet;
+
+    #[test]
+    fn a_list_may_be_cut_anywhere() {
+        let list = b" 12 3 125 9999999999 4 ";
+        let among: UidSet = [3, 4, 12].into_iter().collect();
+        for cut in 0..list.len() {
+            let (mut sieve, mut out) = (Sieve::default(), Vec::new());
+            sieve.pass(&list[..cut], &among, &mut out);
+            sieve.pass(&list[cut..], &among, &mut out);
+            assert_eq!(out, b" 12 3 4", "{cut}");
+        }
     }
 }

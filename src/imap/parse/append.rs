@@ -37,13 +37,17 @@ pub(super) fn head(cursor: &mut Cursor<'_>, announced: Announced) -> Parsed<Opti
 }
 
 /// flag-list, of flags that a client may set.
-fn flag_list(cursor: &mut Cursor<'_>) -> Parsed<Flags> {
+pub(super) fn flag_list(cursor: &mut Cursor<'_>) -> Parsed<Flags> {
     let mut flags = Flags::default();
     cursor.list((true, MAX_FLAGS), |cursor| {
-        let octets = cursor.run(|b| b != b' ' && b != b')' && b.is_ascii_graphic());
-        let flag = std::str::from_utf8(octets).ok().and_then(Flag::parse);
-        flags.insert(flag.ok_or(Wrong::Syntax("This flag cannot be set"))?);
+        flags.insert(flag(cursor)?);
         Ok(())
     })?;
     Ok(flags)
+}
+
+pub(super) fn flag(cursor: &mut Cursor<'_>) -> Parsed<Flag> {
+    let octets = cursor.run(|b| b != b' ' && b != b')' && b.is_ascii_graphic());
+    let flag = std::str::from_utf8(octets).ok().and_then(Flag::parse);
+    flag.ok_or(Wrong::Syntax("This flag cannot be set"))
 }

@@ -190,8 +190,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// sequence-set.
+    /// sequence-set, or `$` (RFC 5182 §2.4), which stands alone.
     pub(super) fn set(&mut self) -> Parsed<NumberSet> {
+        if self.take(b'$') {
+            return Ok(NumberSet::saved());
+        }
         let text = self.run(|b| b.is_ascii_digit() || b":*,".contains(&b));
         parse_set(text).ok_or(Wrong::Syntax("The message set is malformed"))
     }

@@ -12,6 +12,7 @@ mod fetch;
 mod folder;
 mod list;
 mod login;
+mod messages;
 mod quota;
 mod search;
 mod sort;
@@ -230,24 +231,22 @@ fn verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
         Verb::Capability
         | Verb::Check
         | Verb::Close
-        | Verb::Copy
         | Verb::Delete
         | Verb::Enable
         | Verb::Examine
         | Verb::Expunge
         | Verb::Idle
         | Verb::Logout
-        | Verb::Move
         | Verb::Namespace
         | Verb::Noop
         | Verb::Rename
         | Verb::Select
-        | Verb::Store
         | Verb::Subscribe
         | Verb::Unselect
         | Verb::Unsubscribe => codec::command(line, cursor.separator())?,
         Verb::Append => return wrong("APPEND needs a message as a literal"),
         Verb::Authenticate => login::authenticate(cursor)?,
+        Verb::Copy => messages::copy(cursor, false)?,
         Verb::Create => folder::create(cursor)?,
         Verb::DeleteAcl => acl::delete(cursor)?,
         Verb::Fetch => fetch::fetch(cursor, false)?,
@@ -259,24 +258,27 @@ fn verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
         Verb::ListRights => acl::list_rights(cursor)?,
         Verb::Login => login::login(cursor)?,
         Verb::Lsub => list::lsub(cursor)?,
+        Verb::Move => messages::r#move(cursor, false)?,
         Verb::MyRights => acl::my_rights(cursor)?,
         Verb::Search => search::search(cursor, false)?,
         Verb::SetAcl => acl::set(cursor)?,
         Verb::Sort => sort::sort(cursor, false)?,
+        Verb::Store => messages::store(cursor, false)?,
         Verb::Status => folder::status(cursor)?,
         Verb::Thread => sort::thread(cursor, false)?,
-        Verb::Uid => return uid_verb(cursor, line),
+        Verb::Uid => return uid_verb(cursor),
     };
     Ok(Some(command))
 }
 
-fn uid_verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
+fn uid_verb(cursor: &mut Cursor<'_>) -> Parsed<Option<Command>> {
     cursor.space()?;
     let Some(verb) = cursor.word(&UID_VERBS) else { return Ok(None) };
     let command = match verb {
-        UidVerb::Copy | UidVerb::Expunge | UidVerb::Move | UidVerb::Store => {
-            codec::command(line, cursor.separator())?
-        }
+        UidVerb::Copy => messages::copy(cursor, true)?,
+        UidVerb::Expunge => messages::uid_expunge(cursor)?,
+        UidVerb::Move => messages::r#move(cursor, true)?,
+        UidVerb::Store => messages::store(cursor, true)?,
         UidVerb::Fetch => fetch::fetch(cursor, true)?,
         UidVerb::Search => search::search(cursor, true)?,
         UidVerb::Sort => sort::sort(cursor, true)?,

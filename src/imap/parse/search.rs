@@ -1,4 +1,4 @@
-//! SEARCH (RFC 3501 §6.4.4) with RETURN (RFC 4731), OLDER and YOUNGER (RFC 5032), MODSEQ (RFC 7162).
+//! SEARCH (RFC 3501 §6.4.4) with RETURN (RFC 4731, RFC 5182), OLDER and YOUNGER (RFC 5032), MODSEQ (RFC 7162).
 
 use super::cursor::{Cursor, Parsed, Wrong, wrong};
 use super::date::date;
@@ -9,7 +9,7 @@ use crate::types::Keyword;
 pub const MAX_DEPTH: usize = 32;
 /// Most keys in one SEARCH, inner ones included.
 pub const MAX_KEYS: usize = 2_000;
-/// Most RETURN options; there are four.
+/// Most RETURN options; there are five.
 const MAX_RETURN: usize = 8;
 
 pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<Command> {
@@ -54,10 +54,16 @@ enum Return {
     Max,
     All,
     Count,
+    Save,
 }
 
-const RETURN: [(&str, Return); 4] =
-    [("MIN", Return::Min), ("MAX", Return::Max), ("ALL", Return::All), ("COUNT", Return::Count)];
+const RETURN: [(&str, Return); 5] = [
+    ("MIN", Return::Min),
+    ("MAX", Return::Max),
+    ("ALL", Return::All),
+    ("COUNT", Return::Count),
+    ("SAVE", Return::Save),
+];
 
 fn return_options(cursor: &mut Cursor<'_>) -> Parsed<SearchReturn> {
     let mut options = SearchReturn::default();
@@ -67,6 +73,7 @@ fn return_options(cursor: &mut Cursor<'_>) -> Parsed<SearchReturn> {
             Return::Max => options.max = true,
             Return::All => options.all = true,
             Return::Count => options.count = true,
+            Return::Save => options.save = true,
         }
         Ok(())
     })?;
@@ -162,7 +169,7 @@ impl Reader<'_, '_> {
         self.left = self.left.checked_sub(1).ok_or(Wrong::Syntax("The search has too many keys"))?;
         match self.cursor.peek() {
             Some(b'(') => self.group(depth),
-            Some(b'0'..=b'9' | b'*') => Ok(SearchKey::Numbers(self.cursor.set()?)),
+            Some(b'0'..=b'9' | b'*' | b'$') => Ok(SearchKey::Numbers(self.cursor.set()?)),
             _ => {
                 let kind = self.cursor.word(&KEYS).ok_or(Wrong::Syntax("Unknown search key"))?;
                 self.arguments(kind, depth)

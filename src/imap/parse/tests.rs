@@ -69,6 +69,8 @@ fn good_commands() {
         ("SETACL a bob +lr", "SetAcl"),
         ("DELETEACL a bob", "DeleteAcl"),
         ("UID EXPUNGE 1:*", "UidExpunge"),
+        ("UID EXPUNGE $", "UidExpunge(NumberSet([]))"),
+        ("COPY $ x", "set: NumberSet([])"),
         ("COPY 1,3:5 \"Archive/2026\"", "uid: false"),
         ("uid move 5 Trash", "Move { uid: true"),
     ] {
@@ -173,7 +175,8 @@ fn bad_commands() {
         "STORE 4294967296 +FLAGS (\\Seen)",
         "STORE 1: +FLAGS (\\Seen)",
         "STORE 1,,2 +FLAGS (\\Seen)",
-        "STORE $ +FLAGS (\\Seen)",
+        "STORE $,1 +FLAGS (\\Seen)",
+        "STORE 1:$ +FLAGS (\\Seen)",
         "STORE {1}\r\n1 +FLAGS (\\Seen)",
         "COPY 1",
         "COPY 0 x",
@@ -412,7 +415,7 @@ fn fetches() {
         "FETCH 01 UID",
         "FETCH 0 UID",
         "FETCH 1:4294967296 UID",
-        "FETCH $ UID",
+        "FETCH 1,$ UID",
         "FETCH {1}\r\n1 UID",
     ] {
         assert!(parse(line).is_err(), "{line}");
@@ -525,8 +528,8 @@ fn searches() {
         "SEARCH ALL)",
         "SEARCH NOT",
         "SEARCH OR SEEN",
-        "SEARCH $",
-        "SEARCH RETURN (SAVE) ALL",
+        "SEARCH $,1",
+        "SEARCH RETURN (CONTEXT) ALL",
         "SEARCH RETURN (PARTIAL 1:5) ALL",
         "SEARCH RETURN (ALL)",
         "SEARCH FUZZY SUBJECT x",
@@ -556,7 +559,7 @@ fn searches() {
         "SEARCH LARGER 4294967296",
         "SEARCH LARGER 01",
         "SEARCH OLDER 0",
-        "SEARCH UID $",
+        "SEARCH UID $:5",
         "SEARCH 0",
     ] {
         assert_eq!(parse(line).err(), Some(BadKind::Syntax), "{line}");

@@ -60,6 +60,14 @@ pub enum Housekeeping<'a> {
     Among {
         uids: &'a UidSet,
     },
+    /// The numbers of the messages with these UIDs; by number, so that none can go meanwhile.
+    NumbersOf {
+        uids: &'a UidSet,
+    },
+    /// Number and UID of the messages with these numbers.
+    UidsOf {
+        numbers: &'a UidSet,
+    },
     /// All UIDs of the selected folder.
     Uids {
         esearch: bool,
@@ -134,6 +142,8 @@ pub fn housekeeping(what: &Housekeeping<'_>, tag: &str) -> Option<Outgoing> {
             }
         }
         Housekeeping::Among { uids } => line.word("UID SEARCH UID").word(written(uids)?).end(),
+        Housekeeping::NumbersOf { uids } => line.word("SEARCH UID").word(written(uids)?).end(),
+        Housekeeping::UidsOf { numbers } => line.word("FETCH").word(written(numbers)?).word("(UID)").end(),
         Housekeeping::Uids { esearch: true } => line.word("UID SEARCH RETURN (ALL) ALL").end(),
         Housekeeping::Uids { esearch: false } => line.word("UID SEARCH ALL").end(),
         Housekeeping::NewUids { from } => line.word("FETCH").word(format_args!("{from}:* (UID)")).end(),

@@ -65,10 +65,10 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         StepKind::Carry => carry(line, command, context),
         StepKind::Open { read_only } => open(line, *read_only, command, context),
         StepKind::Ask(assumed) => {
-            let Command::Search { uid, search } = command else { return None };
+            let (uid, search) = command.search()?;
             let ret = context.esearch.then_some(SearchReturn { all: true, ..SearchReturn::default() });
             let search = Search { ret, ..overlay::assuming(search, *assumed)? };
-            self::search(verb(line, *uid, "SEARCH"), &search, context.esearch)
+            self::search(verb(line, uid, "SEARCH"), &search, context.esearch)
         }
         StepKind::Fetch { peek, marks } => fetch::fetch(line, (*peek, *marks), command),
         StepKind::Uids => {

@@ -1,12 +1,14 @@
 //! SEARCH from its typed keys.
 
 use super::encoder::Encoder;
-use crate::imap::command::{Search, SearchKey, Sort, SortBy, Thread, Threading};
+use crate::imap::command::{Search, SearchKey, SearchReturn, Sort, SortBy, Thread, Threading};
 
 /// CHARSET is given exactly when a string needs it: some hosts know US-ASCII alone.
 pub(super) fn search(line: Encoder, search: &Search, esearch: bool) -> Encoder {
     let mut line = line;
     if let Some(ret) = search.ret.filter(|_| esearch) {
+        // What is kept must be known whole, and is kept here.
+        let ret = if ret.save { SearchReturn { all: true, ..SearchReturn::default() } } else { ret };
         let options = [(ret.min, "MIN"), (ret.max, "MAX"), (ret.all, "ALL"), (ret.count, "COUNT")];
         let names: Vec<&str> = options.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
         line = line.word(format_args!("RETURN ({})", names.join(" ")));

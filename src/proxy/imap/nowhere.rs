@@ -99,7 +99,7 @@ impl Session {
         let found = match command {
             Command::Search { search, uid } => match &search.ret {
                 None => Some("SEARCH".to_owned()),
-                Some(wanted) => Some(found_none(tag, *uid, wanted)),
+                Some(wanted) => wanted.tells().then(|| found_none(tag, *uid, wanted)),
             },
             Command::Sort { .. } => Some("SORT".to_owned()),
             Command::Thread { .. } => Some("THREAD".to_owned()),

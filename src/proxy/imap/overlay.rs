@@ -29,6 +29,8 @@ pub(super) struct Overlay {
     /// Read by the user, or about to be by the FETCH under way.
     seen: UidSet,
     deleted: UidSet,
+    /// While a SORT goes over more messages than it is about: those that it is about.
+    pub(super) among: Option<UidSet>,
 }
 
 impl Overlay {
@@ -40,6 +42,7 @@ impl Overlay {
             marks: None,
             seen: UidSet::new(),
             deleted: UidSet::new(),
+            among: None,
         }
     }
 
@@ -213,7 +216,7 @@ impl Session {
     }
 
     /// Asks upstream something for our own sake, within a command of the client's.
-    async fn help(
+    pub(super) async fn help(
         &mut self,
         tag: &Tag,
         what: &Housekeeping<'_>,
@@ -228,7 +231,7 @@ impl Session {
         Box::pin(self.exchange(tag, manner, (&outgoing, &ours), found)).await
     }
 
-    fn overlay(&mut self) -> Option<&mut Overlay> {
+    pub(super) fn overlay(&mut self) -> Option<&mut Overlay> {
         self.selected.as_deref_mut()?.overlay.as_deref_mut()
     }
 
@@ -286,15 +289,14 @@ impl Session {
         assumed: Assumed,
         found: &mut Found,
     ) -> Result<Answer, Ended> {
-        // The order of two answers put together is known to nobody: SORT and THREAD cannot be asked.
-        let Command::Search { uid, search } = command else { return Ok(impossible()) };
+        let Some((uid, search)) = command.search() else { return Ok(refused()) };
         let answer = match assuming(search, assumed) {
             Some(_) => self.step(tag, command, step, found).await?,
             None => done(),
         };
         let uids = std::mem::take(&mut found.uids);
         if let Some(overlay) = self.overlay() {
-            found.uids = overlay.pick(&uids, assumed, *uid);
+            found.uids = overlay.pick(&uids, assumed, uid);
         }
         Ok(answer)
     }
@@ -405,11 +407,6 @@ impl Session {
 
 fn done() -> Answer {
     Answer { condition: Condition::Ok, code: None }
-}
-
-/// For good: [`Session::finish`] has the sentence.
-fn impossible() -> Answer {
-    Answer { condition: Condition::No, code: Some("CANNOT".to_owned()) }
 }
 
 /// Temporary: the store takes nothing now.

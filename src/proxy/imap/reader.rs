@@ -5,7 +5,7 @@ use super::exchange::{Found, Manner, Show};
 use super::overlay::Overlay;
 use super::session::Selected;
 use crate::imap::command::Tag;
-use crate::imap::filter::{FetchView, FetchWriter, SearchWriter};
+use crate::imap::filter::{FetchView, FetchWriter, SearchWriter, Sieve};
 use crate::imap::overlay::Patcher;
 use crate::imap::scan::{Event, Listing, Numbers, SearchWord};
 use crate::types::UidSet;
@@ -16,6 +16,7 @@ pub(super) struct Reader<'a> {
     fetch: FetchWriter,
     patcher: Patcher,
     search: SearchWriter<'a>,
+    sieve: Sieve,
     number: u32,
     uid: Option<u32>,
     has_flags: bool,
@@ -51,6 +52,7 @@ impl<'a> Reader<'a> {
                 manner.searches.unwrap_or(Listing::Search),
                 manner.condstore,
             ),
+            sieve: Sieve::default(),
             number: 0,
             uid: None,
             has_flags: false,
@@ -87,7 +89,7 @@ impl<'a> Reader<'a> {
             | Event::Esearch(_)
             | Event::SearchWord(_)
             | Event::SearchNumbers(_)
-            | Event::SearchEnd => self.searched(event, out),
+            | Event::SearchEnd => self.searched(event, overlay, out),
             Event::Fetch(number) if *number > messages => {
                 tracing::warn!(number, messages, "upstream sent FETCH of a message that does not exist");
                 Err(Ended::UpstreamUnparseable)
@@ -169,10 +171,28 @@ impl<'a> Reader<'a> {
         Ok(u64::from(dropped.is_some()))
     }
 
-    fn searched(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<u64, Ended> {
+    fn searched(
+        &mut self,
+        event: &Event<'_>,
+        overlay: Option<&Overlay>,
+        out: &mut Vec<u8>,
+    ) -> Result<u64, Ended> {
         if self.manner.show == Show::Answer {
             if self.manner.searches.is_none() {
                 return Ok(u64::from(matches!(event, Event::Search(_) | Event::Esearch(_))));
+            }
+            if let Some(among) = overlay.and_then(|overlay| overlay.among.as_ref()) {
+                let list: &[u8] = match event {
+                    Event::SearchNumbers(list) => list,
+                    Event::SearchEnd => b" ",
+                    _ => b"",
+                };
+                let mut passed = Vec::new();
+                self.sieve.pass(list, among, &mut passed);
+                self.search.event(&Event::SearchNumbers(&passed), out);
+                if let Event::SearchNumbers(_) = event {
+                    return Ok(0);
+                }
             }
             return Ok(self.search.event(event, out).map_or(0, |_| 1));
         }

@@ -27,11 +27,12 @@ impl Session {
         self.step(tag, command, step, found).await
     }
 
-    /// The RETURN options that a SEARCH is answered with by us, on a host without ESEARCH.
+    /// The RETURN options that a SEARCH is answered with by us: its result is kept, or the host
+    /// has no ESEARCH.
     pub(super) fn computes(&self, step: &Step, command: &Command) -> Option<SearchReturn> {
         let Command::Search { search, .. } = command else { return None };
         let esearch = self.lease.as_ref().is_some_and(|lease| lease.capabilities().has("ESEARCH"));
-        search.ret.filter(|_| *step.kind() == StepKind::Carry && !esearch)
+        search.ret.filter(|ret| *step.kind() == StepKind::Carry && (ret.save || !esearch))
     }
 
     /// Whether a STORE removes messages, because the host takes `\Deleted` for an order.

@@ -3,8 +3,9 @@
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::kinds::{listing, needs_condstore, numbers_by_uid};
+use super::saved::{Kept, Recalled};
 use super::session::Session;
-use crate::imap::command::{Command, Tag};
+use crate::imap::command::{Command, SearchReturn, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::writer::{self, Context, Outgoing};
@@ -84,6 +85,19 @@ impl Session {
             self.finish(tag, &command, &Done { condition: Condition::No, code });
             return Ok(());
         }
+        match Box::pin(self.recall(tag, &mut command)).await? {
+            Recalled::Named => {}
+            Recalled::Nothing => {
+                self.finish(tag, &command, &Done { condition: Condition::Ok, code: None });
+                return Ok(());
+            }
+            Recalled::Unknown => {
+                let code = Some("UNAVAILABLE".to_owned());
+                self.finish(tag, &command, &Done { condition: Condition::No, code });
+                return Ok(());
+            }
+        }
+        self.forget_saved(&command);
         let named = match self.name_messages(tag, &mut command, &permit).await? {
             Ok(named) => named,
             Err(done) => {
@@ -122,9 +136,10 @@ impl Session {
                 let why = match (code, command) {
                     // Ours: upstream's own CANNOT is not passed on.
                     ("CANNOT", Command::Append(_)) => "A message must not contain NUL octets",
-                    ("CANNOT", Command::Sort { .. } | Command::Thread { .. }) => {
-                        "Sorting and threading by marks that only you see is not possible here; SEARCH is"
+                    ("CANNOT", Command::Thread { .. }) => {
+                        "These messages are too scattered to be threaded by marks that only you see"
                     }
+                    ("NOTSAVED", _) => "These messages are too scattered to be remembered",
                     ("CANNOT", _) => "This cannot be passed on to the mail host",
                     _ => "The mail host has refused this",
                 };
@@ -153,10 +168,16 @@ impl Session {
                 Next::Run(step) => step,
                 Next::Refuse(denial) => return Ok(Err(denial)),
                 Next::Done => {
-                    self.tell_found(tag, command, searched);
+                    if let (Command::Search { search, .. }, Some(found)) = (command, searched) {
+                        let found = (by_uid, &found, None);
+                        done = Box::pin(self.tell_found(tag, search.ret, found)).await?.unwrap_or(done);
+                    }
                     return Ok(Ok(done));
                 }
             };
+            if let (StepKind::Carry, Some(found)) = (step.kind(), &searched) {
+                return Ok(Ok(Box::pin(self.arrange(tag, command, &step, found.clone())).await?));
+            }
             let mut found = Found::default();
             let mut answer = self.recorded_step(tag, command, (&step, &named), &mut found).await?;
             if let StepKind::CopyThese(_) = step.kind()
@@ -168,8 +189,10 @@ impl Session {
             if answer.is_ok()
                 && let Some(ret) = self.computes(&step, command)
             {
-                let found = (&found.uids, found.search_mod_seq);
-                reply::searched(self.client.wire.out(), tag, by_uid, Some(ret), found);
+                let found = (by_uid, &found.uids, found.search_mod_seq);
+                if let Some(refused) = Box::pin(self.tell_found(tag, Some(ret), found)).await? {
+                    return Ok(Ok(refused));
+                }
             }
             if !matches!(step.kind(), StepKind::Strip { .. }) {
                 done.condition = answer.condition;
@@ -188,11 +211,22 @@ impl Session {
         }
     }
 
-    /// The answer to a SEARCH that was asked in several questions.
-    fn tell_found(&mut self, tag: &Tag, command: &Command, found: Option<UidSet>) {
-        if let (Command::Search { uid, search }, Some(found)) = (command, found) {
-            reply::searched(self.client.wire.out(), tag, *uid, search.ret, (&found, None));
-        }
+    /// The answer to a SEARCH that is ours to give; or why there is none.
+    async fn tell_found(
+        &mut self,
+        tag: &Tag,
+        ret: Option<SearchReturn>,
+        (by_uid, found, mod_seq): (bool, &UidSet, Option<u64>),
+    ) -> Result<Option<Done>, Ended> {
+        let code = match self.save(tag, ret, (by_uid, found)).await? {
+            Kept::Saved => {
+                reply::searched(self.client.wire.out(), tag, by_uid, ret, (found, mod_seq));
+                return Ok(None);
+            }
+            Kept::TooLong => "NOTSAVED",
+            Kept::Unknown => "UNAVAILABLE",
+        };
+        Ok(Some(Done { condition: Condition::No, code: Some(code.to_owned()) }))
     }
 
     /// One step between its intent and its outcome in the journal (invariant 12).

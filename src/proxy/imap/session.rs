@@ -22,7 +22,7 @@ use crate::net::Place;
 use crate::policy::{Action, Decision, Denial, Doubt, Permit, Place as PolicyPlace, decide};
 use crate::proxy::clock;
 use crate::telemetry::Counter;
-use crate::types::{Flag, Flags, FolderName, Secret, UidValidity, UserId};
+use crate::types::{Flag, Flags, FolderName, Secret, UidSet, UidValidity, UserId};
 use crate::upstream::{Catalogue, Lease, Snapshot};
 
 /// A session, with the mailbox that the command at hand is about in focus: rights, folders and
@@ -83,6 +83,8 @@ pub(super) struct Selected {
     pub(super) kept: Option<Flags>,
     /// Flags that this user alone has.
     pub(super) overlay: Option<Box<Overlay>>,
+    /// `$`, as UIDs (RFC 5182).
+    pub(super) saved: UidSet,
     /// The session has no connection on which the folder is open; see `park`.
     pub(super) parked: Option<Box<Parked>>,
 }
@@ -101,6 +103,7 @@ impl Selected {
             permanent: Vec::new(),
             kept: None,
             overlay: None,
+            saved: UidSet::new(),
             parked: None,
         }
     }
@@ -264,6 +267,7 @@ impl Session {
     pub(super) async fn deny(&mut self, tag: &Tag, command: &Command, denial: &Denial) -> Result<(), Ended> {
         self.services.counters.count(Counter::ActsDenied);
         self.recorder.refused(self.watch.effective(), command, denial);
+        self.forget_saved(command);
         if matches!(command, Command::Select(_) | Command::Examine(_)) {
             self.leave().await?;
         }
