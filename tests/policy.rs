@@ -202,8 +202,8 @@ fn both_own_flags_are_asked_about_in_four_questions() {
     let rules = Ground {
         read_state: ReadChoice::Personal,
         delete: Delete::Trash,
-        hides: false,
         separator: Some('/'),
+        ..Ground::default()
     };
     let effective = under(&Role::responder(), rules);
     let place = Place::of(FolderClass::Inbox);
@@ -422,12 +422,16 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("copy-in", copy(inbox(), place(), true)),
         ("copy-in-old", copy(inbox(), place(), false)),
         ("copy-out", copy(place(), other(FolderClass::Drafts), true)),
+        ("copy-across", Action::CopyOut(place())),
         ("move-in", r#move(inbox(), place(), Means::Move)),
         ("move-in-old", r#move(inbox(), place(), Means::CopyAndExpunge)),
         ("move-out", r#move(place(), other(FolderClass::Sent), Means::Move)),
         ("move-out-old", r#move(place(), other(FolderClass::Sent), Means::CopyAndExpunge)),
         ("move-out-older", r#move(place(), other(FolderClass::Sent), Means::Nothing)),
         ("move-out-ro", r#move(read_only(), other(FolderClass::Sent), Means::Move)),
+        ("move-across", Action::MoveOut { from: place(), uidplus: true }),
+        ("move-across-old", Action::MoveOut { from: place(), uidplus: false }),
+        ("move-across-ro", Action::MoveOut { from: read_only(), uidplus: true }),
         ("move-to-trash", r#move(place(), other(FolderClass::Trash), Means::Move)),
         ("move-to-trash-old", r#move(place(), other(FolderClass::Trash), Means::CopyAndExpunge)),
         ("expunge", Action::Expunge { place: place(), uidplus: true }),

@@ -116,7 +116,9 @@ fn odd_sets_and_odd_targets() {
     }
     assert!(imap.command("COPY 77 Work").is_no());
     assert!(imap.command("UID COPY 2:* Work").is_ok(), "there is one");
-    assert_eq!(held(&both.second, ALICE, "Work").len(), 1);
+    imap.ok("UID SEARCH RETURN (SAVE) UID 2");
+    assert!(imap.ok("COPY $ Work").to_string().contains(" 2 2] COPY completed"));
+    assert_eq!(held(&both.second, ALICE, "Work").len(), 2);
     for name in ["Shared", "Shared/nobody", "Shared/support/INBOX", "Wor&k"] {
         refused(&mut imap, &format!("UID COPY 1 {name}"), "[NONEXISTENT] There is no such folder");
     }
@@ -127,7 +129,7 @@ fn odd_sets_and_odd_targets() {
     imap.ok("SELECT Shared/support/Archive");
     imap.ok("UID COPY * Work");
     imap.ok("UID MOVE 1:* Work");
-    assert_eq!(held(&both.second, ALICE, "Work").len(), 1);
+    assert_eq!(held(&both.second, ALICE, "Work").len(), 2);
     imap.ok("UNSELECT");
     assert!(imap.command("UID COPY 1 Work").is_bad());
     // Nothing is open after this, and the empty own INBOX has nothing to copy.

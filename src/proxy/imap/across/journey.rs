@@ -19,6 +19,7 @@ use crate::proxy::imap::exchange::{Found, Manner};
 use crate::proxy::imap::kinds::numbers_by_uid;
 use crate::proxy::imap::lease::CONNECT;
 use crate::proxy::imap::run::Done;
+use crate::proxy::imap::saved::Recalled;
 use crate::proxy::imap::session::Session;
 use crate::proxy::imap::watch::Waiting;
 use crate::telemetry::Seq;
@@ -67,12 +68,7 @@ impl Session {
         permit: Permit,
         there: Target,
     ) -> Result<(), Ended> {
-        let unavailable = || Done { condition: Condition::No, code: Some("UNAVAILABLE".to_owned()) };
-        let named = match self.has_overlay() && !self.number_new_messages(tag).await? {
-            true => Err(unavailable()),
-            false => self.name_messages(tag, command, &permit).await?,
-        };
-        if let Err(done) = named {
+        if let Err(done) = self.name(tag, command, &permit).await? {
             self.finish(tag, command, &done);
             return Ok(());
         }
@@ -91,6 +87,25 @@ impl Session {
             Ok(Ok(())) => self.arrive(journey).await,
             Ok(Err(stopped)) => self.turn_back(journey, &stopped).await,
             Err(ended) => Err(self.abandon(journey, ended).await),
+        }
+    }
+
+    /// What the client's numbers, `*` and `$` mean; or the end, where that is nothing, or
+    /// nobody knows.
+    async fn name(
+        &mut self,
+        tag: &Tag,
+        command: &mut Command,
+        permit: &Permit,
+    ) -> Result<Result<(), Done>, Ended> {
+        let unavailable = || Done { condition: Condition::No, code: Some("UNAVAILABLE".to_owned()) };
+        if self.has_overlay() && !self.number_new_messages(tag).await? {
+            return Ok(Err(unavailable()));
+        }
+        match self.recall(tag, command).await? {
+            Recalled::Named => Ok(self.name_messages(tag, command, permit).await?.map(|_| ())),
+            Recalled::Nothing => Ok(Err(Done { condition: Condition::Ok, code: None })),
+            Recalled::Unknown => Ok(Err(unavailable())),
         }
     }
 
