@@ -540,24 +540,6 @@ impl Session {
         }
     }
 
-    /// Those messages that the command names: upstream may tell of others in between.
-    pub(super) fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
-        let (Command::Store { store: crate::imap::command::Store { set, .. }, .. }
-        | Command::Fetch { fetch: crate::imap::command::Fetch { set, .. }, .. }
-        | Command::Copy { set, .. }
-        | Command::Move { set, .. }) = command
-        else {
-            return Vec::new();
-        };
-        let by_uid = numbers_by_uid(command);
-        let last = numbers.iter().map(|(number, uid)| if by_uid { *uid } else { *number }).max();
-        let meant = set.resolve(last.unwrap_or(0));
-        numbers
-            .into_iter()
-            .filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number }))
-            .collect()
-    }
-
     /// STATUS values that others share are out of date.
     pub(super) fn changed_folders(&self, step: &Step, command: &Command) {
         if super::record::act(step, command, self.selected.as_deref(), &[]).is_none() {
