@@ -18,6 +18,9 @@ use mandate::types::{
     Address, Flag, Flags, FolderName, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
 };
 
+#[path = "policy/roles.rs"]
+mod roles;
+
 const NOW: Timestamp = Timestamp(1_000);
 
 #[test]
@@ -33,7 +36,7 @@ fn the_truth_table_holds() {
     for role in Role::built_in() {
         for (state, rules) in scenes() {
             for class in FolderClass::ALL {
-                for (name, action) in actions(class) {
+                for (name, action) in actions(&Place::of(class)) {
                     let case = format!("{} {state} {class} {name}", role.name);
                     let said = answer(&under(&role, rules), &action);
                     match table.remove(&case) {
@@ -338,12 +341,13 @@ fn r#move(from: Place, to: Place, means: Means) -> Action {
     Action::Move { from, to, means }
 }
 
-/// Every action that concerns a folder of this class, by the table's name for it.
-fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
-    let place = || Place::of(class);
-    let read_only = || Place::of(class).examined();
-    let inbox = || Place::of(FolderClass::Inbox);
-    let other = Place::of;
+/// Every action that concerns a folder, by the table's name for it.
+fn actions(at: &Place) -> Vec<(&'static str, Action)> {
+    let place = || at.clone();
+    let read_only = || at.clone().examined();
+    let inbox = || Place { known: Some(FolderName::inbox()), ..Place::of(FolderClass::Inbox) };
+    let other = |class: FolderClass| Place { class, ..known(class.as_str()) };
+    let inside = || at.known.as_ref().map(|name| folder(&format!("{name}/new")));
     let store = |mode, names: &[&str]| Action::Store {
         place: place(),
         mode,
@@ -439,7 +443,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("expunge-ro", Action::Expunge { place: read_only(), uidplus: true }),
         ("close", Action::Close { place: place(), uidplus: true }),
         ("unselect", Action::Unselect),
-        ("create-below", Action::Create(Site::below(Some(class)))),
+        ("create-below", Action::Create(Site { parent: Some(place()), name: inside() })),
         ("create-top", Action::Create(Site::below(None))),
         ("delete", Action::Delete { place: place(), hides_below: false }),
         ("delete-hiding", Action::Delete { place: place(), hides_below: true }),

@@ -36,6 +36,8 @@ mod many;
 mod marionette;
 #[path = "real/outbox.rs"]
 mod outbox;
+#[path = "real/own_flags.rs"]
+mod own_flags;
 #[path = "real/parking.rs"]
 mod parking;
 #[path = "real/refusals.rs"]

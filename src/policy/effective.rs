@@ -153,7 +153,8 @@ impl Effective {
         let powers = self.standing.powers_on(place);
         let held = powers.fold(Rights::NONE, |held, powers| held | powers.rights[place.class as usize]);
         let trashes = self.standing.trashes && place.class == FolderClass::Trash;
-        let held = if trashes && held.has(Rights::WRITE) { held | Rights::INSERT } else { held };
+        let sees = !(held & (Rights::LOOKUP | Rights::READ)).is_empty();
+        let held = if trashes && sees { held | Rights::INSERT } else { held };
         if self.standing.deleted_is_final && !held.has(Rights::EXPUNGE) {
             return held.without(Rights::DELETED);
         }
