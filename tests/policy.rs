@@ -205,8 +205,8 @@ fn both_own_flags_are_asked_about_in_four_questions() {
     let rules = Ground {
         read_state: ReadChoice::Personal,
         delete: Delete::Trash,
-        hides: false,
         separator: Some('/'),
+        ..Ground::default()
     };
     let effective = under(&Role::responder(), rules);
     let place = Place::of(FolderClass::Inbox);
@@ -426,12 +426,16 @@ fn actions(at: &Place) -> Vec<(&'static str, Action)> {
         ("copy-in", copy(inbox(), place(), true)),
         ("copy-in-old", copy(inbox(), place(), false)),
         ("copy-out", copy(place(), other(FolderClass::Drafts), true)),
+        ("copy-across", Action::CopyOut(place())),
         ("move-in", r#move(inbox(), place(), Means::Move)),
         ("move-in-old", r#move(inbox(), place(), Means::CopyAndExpunge)),
         ("move-out", r#move(place(), other(FolderClass::Sent), Means::Move)),
         ("move-out-old", r#move(place(), other(FolderClass::Sent), Means::CopyAndExpunge)),
         ("move-out-older", r#move(place(), other(FolderClass::Sent), Means::Nothing)),
         ("move-out-ro", r#move(read_only(), other(FolderClass::Sent), Means::Move)),
+        ("move-across", Action::MoveOut { from: place(), uidplus: true }),
+        ("move-across-old", Action::MoveOut { from: place(), uidplus: false }),
+        ("move-across-ro", Action::MoveOut { from: read_only(), uidplus: true }),
         ("move-to-trash", r#move(place(), other(FolderClass::Trash), Means::Move)),
         ("move-to-trash-old", r#move(place(), other(FolderClass::Trash), Means::CopyAndExpunge)),
         ("expunge", Action::Expunge { place: place(), uidplus: true }),
@@ -484,6 +488,8 @@ fn found(step: &StepKind) -> Fact {
             Fact::Marked { discard: UidSet::range(11, 11), copied: UidSet::range(12, 12) }
         }
         StepKind::FindFlagged(_) => Fact::Flagged(false),
+        StepKind::Describe(uids) => Fact::Described(uids.clone()),
+        StepKind::ReadOut(uid) => Fact::Arrived { from: *uid, stored: None },
         StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(Some(Copied {
             validity: UidValidity(7),
             from: UidSet::range(11, 11),
@@ -551,6 +557,9 @@ fn describe(step: &StepKind) -> String {
         StepKind::FindFlagged(flags) => format!("find ({flags})"),
         StepKind::Copy => "copy".into(),
         StepKind::CopyThese(uids) => format!("copy {uids}"),
+        StepKind::Describe(uids) => format!("describe {uids}"),
+        StepKind::ReadOut(uid) => format!("read {uid}"),
+        StepKind::TakeBack { uids, .. } => format!("take back {uids}"),
         StepKind::RemoveCopied(uids) => format!("mark and remove {uids}"),
         StepKind::Move { uids, exact, discards } => {
             let (exact, trash) =
@@ -573,7 +582,7 @@ fn flags(names: &[&str]) -> Flags {
 
 /// The table's names for what a mailbox's options may say.
 fn scenes() -> [(&'static str, Ground); 3] {
-    let rules = |read_state, delete| Ground { read_state, delete, hides: false, separator: Some('/') };
+    let rules = |read_state, delete| Ground { read_state, delete, separator: Some('/'), ..Ground::default() };
     [
         ("shared", rules(ReadChoice::Shared, Delete::Refuse)),
         ("personal", rules(ReadChoice::Personal, Delete::Refuse)),

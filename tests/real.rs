@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/across.rs"]
+mod across;
 #[path = "real/clients.rs"]
 mod clients;
 #[path = "real/combined.rs"]

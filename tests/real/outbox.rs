@@ -10,7 +10,7 @@ use crate::support::smtp::SmtpReply;
 use crate::support::{ALICE, BOB, Dovecot, Imap, Scene, Smtp, eventually};
 
 /// An answer to `parent`, if there is one, with a body of its own.
-fn answer(id: &str, parent: &str, body: &str) -> Vec<u8> {
+pub(crate) fn answer(id: &str, parent: &str, body: &str) -> Vec<u8> {
     let reply = if parent.is_empty() { String::new() } else { format!("In-Reply-To: <{parent}>\r\n") };
     format!(
         "From: {SUPPORT}\r\nTo: customer@example.net\r\nSubject: Re: question\r\n{reply}\
@@ -37,7 +37,7 @@ fn hand_in(smtp: &mut Smtp, message: &[u8]) -> SmtpReply {
 }
 
 #[track_caller]
-fn send(scene: &Scene, who: &str, message: &[u8]) {
+pub(crate) fn send(scene: &Scene, who: &str, message: &[u8]) {
     let reply = hand_in(&mut scene.smtp(who), message);
     assert_eq!(reply.code, 250, "{reply}\n{}", scene.proxy.log());
 }

@@ -34,6 +34,10 @@ pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Append { .. }
         | StepKind::Copy
         | StepKind::CopyThese(_)
+        | StepKind::Describe(_)
+        | StepKind::ReadOut(_)
+        // In another mailbox.
+        | StepKind::TakeBack { .. }
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
