@@ -25,6 +25,8 @@ mod maildir;
 mod outbox;
 #[path = "real/parking.rs"]
 mod parking;
+#[path = "real/resync.rs"]
+mod resync;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/searching.rs"]
