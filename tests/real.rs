@@ -11,22 +11,30 @@ mod combined;
 mod crash;
 #[path = "real/day.rs"]
 mod day;
+#[path = "real/explain.rs"]
+mod explain;
 #[path = "real/furnished.rs"]
 mod furnished;
 #[path = "real/hosts.rs"]
 mod hosts;
+#[path = "real/large.rs"]
+mod large;
 #[path = "real/limits.rs"]
 mod limits;
 #[path = "real/loss.rs"]
 mod loss;
 #[path = "real/maildir.rs"]
 mod maildir;
+#[path = "real/many.rs"]
+mod many;
 #[path = "real/outbox.rs"]
 mod outbox;
 #[path = "real/parking.rs"]
 mod parking;
 #[path = "real/resync.rs"]
 mod resync;
+#[path = "real/refusals.rs"]
+mod refusals;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/searching.rs"]
@@ -35,6 +43,8 @@ mod searching;
 mod spoofing;
 #[path = "real/streaming.rs"]
 mod streaming;
+#[path = "real/submissions.rs"]
+mod submissions;
 #[path = "real/subtle.rs"]
 mod subtle;
 #[path = "real/team.rs"]

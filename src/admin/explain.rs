@@ -2,6 +2,7 @@
 
 use super::grants::{narrowed, state, way};
 use super::{Answer, Case, Explained, Failure, Services, Verdict, names, now};
+use crate::imap::filter;
 use crate::policy::{
     Action, Answering, Decision, Effective, Fact, Facts, FolderClass, Means, Next, Permit, Place, Site,
     StepKind, StoreMode, Target, decide,
@@ -12,11 +13,14 @@ use crate::types::{Flags, FolderName, SystemFlag, Timestamp, UidSet};
 /// An act that stands for its kind, in a folder.
 struct Sample {
     name: &'static str,
-    action: fn(Place, &Landmarks) -> Action,
+    action: fn(Place, &Scene<'_>) -> Action,
 }
 
-/// Folders that acts elsewhere come from or lead to.
-struct Landmarks {
+/// What an act needs to know besides its folder.
+struct Scene<'m> {
+    mailbox: &'m Mailbox,
+    effective: &'m Effective,
+    /// Folders that acts elsewhere come from or lead to.
     inbox: Place,
     archive: Place,
     trash: Place,
@@ -32,38 +36,74 @@ const SAMPLES: [Sample; 14] = [
     Sample { name: "store", action: |place, _| Action::Append { place, flags: Flags::default() } },
     Sample {
         name: "copy-here",
-        action: |to, marks| Action::Copy { from: marks.inbox.clone(), to, uidplus: true },
+        action: |to, scene| Action::Copy { from: scene.inbox.clone(), to, uidplus: true },
     },
-    Sample { name: "file", action: |from, marks| moving(from, &marks.archive) },
-    Sample { name: "move-to-trash", action: |from, marks| moving(from, &marks.trash) },
+    Sample { name: "file", action: |from, scene| moving(from, &scene.archive) },
+    Sample { name: "move-to-trash", action: |from, scene| moving(from, &scene.trash) },
+    Sample { name: "create-below", action: |place, scene| Action::Create(scene.below(place)) },
     Sample {
-        name: "create-below",
-        action: |place, _| Action::Create(Site { name: place.known.clone(), parent: Some(place) }),
+        name: "delete-folder",
+        action: |place, scene| {
+            let hides_below = scene.inside(&place).iter().any(|inner| !scene.effective.sees(inner));
+            Action::Delete { place, hides_below }
+        },
     },
-    Sample { name: "delete-folder", action: |place, _| Action::Delete { place, hides_below: false } },
     Sample {
         name: "rename-folder",
-        action: |place, _| {
-            let to = Site { parent: None, name: place.known.clone() };
-            Action::Rename { place, below: Vec::new(), to }
+        action: |place, scene| Action::Rename {
+            below: scene.inside(&place),
+            to: scene.beside(&place),
+            place,
         },
     },
     Sample { name: "send", action: |_, _| Action::Submit(Answering::Known) },
 ];
 
-impl Landmarks {
-    fn of(mailbox: &Mailbox) -> Self {
+impl<'m> Scene<'m> {
+    fn of(mailbox: &'m Mailbox, effective: &'m Effective) -> Self {
         let first = |class: FolderClass| {
             let pin = mailbox.pins.iter().find(|pin| pin.class == class);
             pin.map_or_else(|| Place::of(class), |pin| mailbox.place_of(&pin.folder))
         };
         Self {
+            mailbox,
+            effective,
             inbox: mailbox.place_of(&FolderName::inbox()),
             archive: first(FolderClass::Archive),
             trash: first(FolderClass::Trash),
         }
     }
+
+    /// A new folder inside.
+    fn below(&self, place: Place) -> Site {
+        let named = |name: &FolderName| {
+            let separator = self.mailbox.separator?;
+            FolderName::parse(&format!("{name}{separator}{NEW}"), self.mailbox.separator).ok()
+        };
+        Site { name: place.known.as_ref().and_then(named), parent: Some(place) }
+    }
+
+    /// A new name on the same level.
+    fn beside(&self, place: &Place) -> Site {
+        let separator = self.mailbox.separator;
+        let name = place.known.as_ref();
+        let parent = name.and_then(|name| name.parent(separator)).map(|name| self.mailbox.place_of(&name));
+        Site {
+            parent,
+            name: name.and_then(|name| FolderName::parse(&format!("{name}-{NEW}"), separator).ok()),
+        }
+    }
+
+    /// The folders inside that the mailbox knows.
+    fn inside(&self, place: &Place) -> Vec<Place> {
+        let Some(name) = &place.known else { return Vec::new() };
+        let inner = self.mailbox.pins.iter().filter(|pin| pin.folder.is_below(name, self.mailbox.separator));
+        inner.map(|pin| self.mailbox.place_of(&pin.folder)).collect()
+    }
 }
+
+/// A name that stands for any new one.
+const NEW: &str = "new";
 
 fn moving(from: Place, to: &Place) -> Action {
     Action::Move { from, to: to.clone(), means: Means::Move }
@@ -91,8 +131,7 @@ pub(super) fn explain(
     let user = names::user(&snapshot, user)?;
     let mailbox = names::mailbox(&snapshot, mailbox)?;
     let samples = samples(action)?;
-    let (places, marks) = (places(&snapshot, user, mailbox, folder)?, Landmarks::of(mailbox));
-    let now = now();
+    let (places, now) = (places(&snapshot, user, mailbox, folder)?, now());
     let mut explained = Explained {
         user: user.login.to_string(),
         mailbox: mailbox.address.to_string(),
@@ -102,9 +141,10 @@ pub(super) fn explain(
     let Some(effective) = snapshot.effective(user.id, mailbox.id, now) else {
         return Ok(Answer::Explained(explained));
     };
+    let scene = Scene::of(mailbox, &effective);
     for (name, place) in places {
         for sample in &samples {
-            let action = (sample.action)(place.clone(), &marks);
+            let action = (sample.action)(place.clone(), &scene);
             let (verdict, why) = judge(&effective, &place, &action, now);
             explained.cases.push(Case { place: name.clone(), action: sample.name.into(), verdict, why });
         }
@@ -176,8 +216,9 @@ fn summary(snapshot: &Snapshot, user: &User, mailbox: &Mailbox, now: Timestamp) 
 
 /// The policy's answer, in a word and a sentence.
 fn judge(effective: &Effective, place: &Place, action: &Action, now: Timestamp) -> (Verdict, String) {
-    // A folder that is not seen is answered as one that does not exist (invariant 11).
-    let needs_folder = !matches!(action, Action::Submit(_));
+    // A folder that is not seen is answered as one that does not exist (invariant 11). What is
+    // made below one asks for the level above alone.
+    let needs_folder = !matches!(action, Action::Submit(_) | Action::Create(_));
     if needs_folder && !effective.sees(place) {
         return (Verdict::No, "such a folder does not exist for them".into());
     }
@@ -199,7 +240,10 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
         Next::Done => return (Verdict::No, "nothing happens; the client is told OK".into()),
     };
     match step.kind() {
-        StepKind::Open { read_only: true } => (Verdict::Yes, "for reading only".into()),
+        // What the client is told: `i` alone makes it READ-WRITE, though nothing there may change.
+        StepKind::Open { .. } if filter::access(effective, place) == "READ-ONLY" => {
+            (Verdict::Yes, "for reading only".into())
+        }
         StepKind::Fetch { marks: true, .. } | StepKind::Mark { .. } => {
             (Verdict::Yes, "for themselves alone; nobody else sees it".into())
         }
@@ -216,7 +260,7 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
         }
         StepKind::Flags => (Verdict::No, "nothing changes; the client is shown the true flags".into()),
         StepKind::Carry
-        | StepKind::Open { read_only: false }
+        | StepKind::Open { .. }
         | StepKind::Ask(_)
         | StepKind::Fetch { peek: false, .. }
         | StepKind::Uids

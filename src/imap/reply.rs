@@ -217,23 +217,29 @@ pub fn quota(out: &mut Vec<u8>, root: &str, quotas: &[Quota]) {
     out.extend_from_slice(format!(" ({})\r\n", told.join(" ")).as_bytes());
 }
 
-/// `* NAMESPACE (("" "/")) NIL NIL` (RFC 2342): one personal name space.
-pub fn namespace(out: &mut Vec<u8>, of: Separator) {
-    out.extend_from_slice(b"* NAMESPACE ((\"\" ");
-    separator(out, of);
-    out.extend_from_slice(b")) NIL NIL\r\n");
+/// `* NAMESPACE (("INBOX." ".")) NIL NIL` (RFC 2342 §5): one personal name space, below `root`.
+///
+/// `shared` is the level of the combined view that holds the shared mailboxes:
+/// `* NAMESPACE (("" "/")) NIL (("Shared/" "/"))`. Both are without the separator, in modified
+/// UTF-7.
+pub fn namespace(out: &mut Vec<u8>, of: Separator, root: Option<&str>, shared: Option<&str>) {
+    out.extend_from_slice(b"* NAMESPACE ");
+    name_space(out, of, root);
+    out.extend_from_slice(b" NIL ");
+    match shared {
+        None => out.extend_from_slice(b"NIL"),
+        Some(_) => name_space(out, of, shared),
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
-/// `* NAMESPACE (("" "/")) NIL (("Shared/" "/"))`: the person's own, and that of the shared
-/// mailboxes; `prefix` in modified UTF-7, without the separator.
-pub fn namespaces(out: &mut Vec<u8>, of: Separator, prefix: &str) {
-    out.extend_from_slice(b"* NAMESPACE ((\"\" ");
-    separator(out, of);
-    out.extend_from_slice(b")) NIL ((");
-    astring(out, format!("{prefix}{}", of.map(String::from).unwrap_or_default()).as_bytes());
+fn name_space(out: &mut Vec<u8>, of: Separator, root: Option<&str>) {
+    let prefix = root.map(|root| format!("{root}{}", of.map(String::from).unwrap_or_default()));
+    out.extend_from_slice(b"((");
+    astring(out, prefix.unwrap_or_default().as_bytes());
     out.push(b' ');
     separator(out, of);
-    out.extend_from_slice(b"))\r\n");
+    out.extend_from_slice(b"))");
 }
 
 /// A hierarchy separator in LIST and NAMESPACE: `"/"`, or NIL in a flat name space.
@@ -313,8 +319,15 @@ mod tests {
             written(|out| list_rights(out, b"x", b"alice", Rights::NONE)),
             "* LISTRIGHTS \"x\" \"alice\" \"\"\r\n"
         );
-        assert_eq!(written(|out| namespace(out, Some('/'))), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
-        assert_eq!(written(|out| namespace(out, None)), "* NAMESPACE ((\"\" NIL)) NIL NIL\r\n");
+        let cases = [
+            ((Some('/'), None, None), r#"(("" "/")) NIL NIL"#),
+            ((None, None, None), r#"(("" NIL)) NIL NIL"#),
+            ((Some('.'), Some("INBOX"), None), r#"(("INBOX." ".")) NIL NIL"#),
+            ((Some('/'), None, Some("Shared")), r#"(("" "/")) NIL (("Shared/" "/"))"#),
+        ];
+        for ((of, root, shared), words) in cases {
+            assert_eq!(written(|out| namespace(out, of, root, shared)), format!("* NAMESPACE {words}\r\n"));
+        }
         assert_eq!(
             written(|out| list(out, "LIST", &["\\Sent", "\\HasNoChildren"], Some('\\'), b"Sent", "")),
             "* LIST (\\Sent \\HasNoChildren) \"\\\\\" \"Sent\"\r\n"

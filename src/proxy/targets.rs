@@ -11,9 +11,15 @@ use crate::upstream::Target;
 /// The targets of all mailboxes that were asked for.
 #[derive(Default)]
 pub struct Targets {
-    known: Mutex<HashMap<MailboxId, Target>>,
+    known: Mutex<HashMap<MailboxId, Known>>,
     /// The highest generation given out.
     generations: AtomicU64,
+}
+
+struct Known {
+    target: Target,
+    /// The password was typed at a login, and is nowhere else.
+    typed: bool,
 }
 
 impl Targets {
@@ -29,18 +35,25 @@ impl Targets {
         mailbox: MailboxId,
         typed: Option<&Secret>,
     ) -> Result<Target, StoreError> {
-        let mut target = match mailbox.home_user() {
+        let (mut target, typed) = match mailbox.home_user() {
             Some(user) => own(store, user, typed)?,
-            None => shared(store, mailbox)?,
+            None => (shared(store, mailbox)?, false),
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         target.generation = match known.get(&mailbox) {
-            Some(before) if same_account(before, &target) => before.generation,
+            Some(before) if same_account(&before.target, &target) => before.target.generation,
             // Never one that was given out before: connections are told apart by it.
             Some(_) | None => self.generations.fetch_add(1, Ordering::Relaxed) + 1,
         };
-        known.insert(mailbox, target.clone());
+        known.insert(mailbox, Known { target: target.clone(), typed });
         Ok(target)
+    }
+
+    /// People's own accounts, and whether they are known by a password that was typed.
+    pub fn homes(&self) -> Vec<(MailboxId, bool)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let homes = known.iter().filter(|(mailbox, _)| mailbox.home_user().is_some());
+        homes.map(|(home, known)| (*home, known.typed)).collect()
     }
 
     /// Nobody is using the mailbox for now: a password that was typed is not kept.
@@ -64,24 +77,28 @@ fn shared(store: &Store, mailbox: MailboxId) -> Result<Target, StoreError> {
     })
 }
 
-fn own(store: &Store, user: UserId, typed: Option<&Secret>) -> Result<Target, StoreError> {
+/// A person's own account, and whether its password was typed.
+fn own(store: &Store, user: UserId, typed: Option<&Secret>) -> Result<(Target, bool), StoreError> {
     let snapshot = store.snapshot();
     let none = |what: &str| StoreError::Unknown(format!("{user} has no {what}"));
     let personal = snapshot.personal(user).ok_or_else(|| none("account upstream"))?;
     let mailbox = MailboxId::home_of(user);
-    let (account, password) = match &personal.imap.login {
-        OwnLogin::PassThrough(account) => (account, typed.cloned().ok_or_else(|| none("password at hand"))?),
-        OwnLogin::Stored(account) => (account, store.credential(mailbox, Purpose::Imap)?),
+    let (account, password, is_typed) = match &personal.imap.login {
+        OwnLogin::PassThrough(account) => {
+            (account, typed.cloned().ok_or_else(|| none("password at hand"))?, true)
+        }
+        OwnLogin::Stored(account) => (account, store.credential(mailbox, Purpose::Imap)?, false),
         OwnLogin::Relay => return Err(none("login upstream")),
     };
-    Ok(Target {
+    let target = Target {
         mailbox,
         generation: 0,
         endpoint: personal.imap.endpoint.clone(),
         account: account.clone(),
         password,
         max_connections: personal.max_connections,
-    })
+    };
+    Ok((target, is_typed))
 }
 
 /// Whether connections made for one serve the other. Neither password comes from a client:

@@ -6,7 +6,7 @@ use std::fmt;
 /// the parameters of SMTPUTF8, DSN and the like add (RFC 3461 §4.2 alone: 500 and more).
 pub const MAX_COMMAND_LINE: usize = 2_048;
 
-/// Longest line of an AUTH exchange, CRLF included (RFC 4954 §4.5): tokens are long.
+/// Longest line of an AUTH exchange, CRLF not counted (RFC 4954 §4.5): tokens are long.
 pub const MAX_AUTH_LINE: usize = 12_288;
 
 /// Why the octets are no line.

@@ -71,6 +71,8 @@ enum Phase {
         taken: usize,
         utf8: bool,
     },
+    /// Upstream was lost in the middle of it: the commands that follow blindly are told so.
+    Lost,
 }
 
 /// Where a session stands.
@@ -104,7 +106,7 @@ impl Session {
     /// Recipients that upstream took.
     pub fn recipients(&self) -> usize {
         match self.phase {
-            Phase::Fresh | Phase::Ready => 0,
+            Phase::Fresh | Phase::Ready | Phase::Lost => 0,
             Phase::Mail { taken, .. } => taken,
         }
     }
@@ -180,11 +182,19 @@ impl Session {
         }
     }
 
+    /// Upstream was lost, and the transaction with it. What the client sends before it begins
+    /// again is no mistake of its own: the answer is a temporary one.
+    pub fn transaction_lost(&mut self) {
+        if let Phase::Mail { .. } = self.phase {
+            self.phase = Phase::Lost;
+        }
+    }
+
     fn auth(&mut self, mechanism: Mechanism, initial: Option<Secret>) -> Next {
         match self.phase {
             _ if self.logged_in => self.error(Answer::new(503, 5, 1, "You are logged in already")),
             Phase::Fresh => self.error(Answer::new(503, 5, 1, "Say EHLO first")),
-            Phase::Ready | Phase::Mail { .. } => Next::Authenticate { mechanism, initial },
+            Phase::Ready | Phase::Mail { .. } | Phase::Lost => Next::Authenticate { mechanism, initial },
         }
     }
 
@@ -210,6 +220,7 @@ impl Session {
             Phase::Fresh | Phase::Ready => {
                 self.error(Answer::new(503, 5, 1, "A recipient needs a sender first"))
             }
+            Phase::Lost => Next::Answer(lost()),
             Phase::Mail { asked, .. } if *asked >= most => Next::Answer(Answer::new(
                 452,
                 5,
@@ -231,10 +242,21 @@ impl Session {
             Phase::Fresh | Phase::Ready => {
                 self.error(Answer::new(503, 5, 1, "A message needs sender and recipient first"))
             }
+            Phase::Lost => Next::Answer(lost()),
             Phase::Mail { taken: 0, .. } => Next::Answer(Answer::new(554, 5, 1, "No recipient was accepted")),
             Phase::Mail { .. } => Next::Data,
         }
     }
+}
+
+/// Upstream was lost, or makes no sense.
+pub fn lost() -> Answer {
+    Answer::new(
+        451,
+        4,
+        2,
+        "The mail host of this mailbox does not answer as it should; please try again later",
+    )
 }
 
 #[cfg(test)]
@@ -304,6 +326,29 @@ mod tests {
         ] {
             assert_eq!(play(&mut session, line), wanted, "{line}");
         }
+    }
+
+    #[test]
+    fn a_lost_transaction_is_temporary_until_the_next() {
+        let mut session = Session::new(Limits { errors: 1, ..Limits::default() });
+        session.logged_in();
+        session.transaction_lost();
+        assert_eq!(play(&mut session, "EHLO x"), "hello");
+        session.transaction_lost();
+        assert_eq!(play(&mut session, "MAIL FROM:<a@b.example>"), "mail");
+        assert_eq!(play(&mut session, "RCPT TO:<a@b.example>"), "rcpt");
+        session.transaction_lost();
+        for (line, wanted) in [
+            ("RCPT TO:<b@b.example>", "451"),
+            ("DATA", "451"),
+            ("MAIL FROM:<a@b.example>", "mail"),
+            ("DATA", "554"),
+        ] {
+            assert_eq!(play(&mut session, line), wanted, "{line}");
+        }
+        session.transaction_lost();
+        assert_eq!(play(&mut session, "RSET"), "reset");
+        assert_eq!(play(&mut session, "DATA"), "421 close", "an error, the one that is allowed");
     }
 
     #[test]

@@ -170,6 +170,9 @@ pub enum Event {
         /// Octets of the message, where known already.
         #[serde(skip_serializing_if = "Option::is_none")]
         size: Option<u64>,
+        /// A signature of the client's was taken out, since From was written anew.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        signature_removed: bool,
     },
     /// The copy of a message that went out is in the Sent folder; where, if the host has said so.
     Filed {

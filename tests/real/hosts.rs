@@ -93,6 +93,10 @@ impl Host {
         for (person, role) in [(ALICE, "manager"), (BOB, "responder"), (CAROL, "reader")] {
             proxy.run(&["grant", "add", person, SUPPORT, role], "");
         }
+        // The same account again, as if it were Alice's own.
+        let own = ["user", "host", ALICE, "--imap", &endpoint, "--imap-user", user];
+        let own = [&own[..], &["--imap-security", "plaintext", "--password-stdin"]].concat();
+        proxy.run(&own, &format!("{SUPPORT_PASSWORD}\n"));
         Host { proxy, ca, direct: Box::new(direct), prefix, separator, _server: server }
     }
 
@@ -153,6 +157,7 @@ fn uid_of_append(reply: &crate::support::Reply) -> u32 {
 fn days(host: &Host) {
     a_delivery_reaches_whoever_waits(host);
     let before = host.snapshot();
+    where_folders_may_be_made(host);
     aliases_and_smuggled_commands_do_nothing(host);
     a_reader(host);
     host.assert_changes(&before, &[]);
@@ -187,6 +192,17 @@ fn days(host: &Host) {
     let mut expected = expected.map(str::to_owned);
     expected.sort_by_key(|line| line.replace('@', host.prefix).split(':').next().unwrap_or("").to_owned());
     host.assert_changes(&before, &expected.each_ref().map(String::as_str));
+}
+
+fn where_folders_may_be_made(host: &Host) {
+    let told = host.login(ALICE).ok("NAMESPACE").to_string();
+    assert!(told.contains(&format!("((\"{}\" \"{}\")) NIL NIL", host.prefix, host.separator)), "{told}");
+    let mut own = host.proxy.imap(&host.ca, ALICE, &password(ALICE));
+    let root = host.prefix.replace(host.separator, "/");
+    let told = own.ok("NAMESPACE").to_string();
+    assert!(told.contains(&format!("((\"{root}\" \"/\")) NIL ((\"Shared/\" \"/\"))")), "{told}");
+    own.ok(&format!("CREATE {root}New"));
+    own.ok(&format!("DELETE {root}New"));
 }
 
 fn a_delivery_reaches_whoever_waits(host: &Host) {

@@ -15,6 +15,16 @@ fn answer(id: &str, parent: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A message that names no other one, and has one attached.
+fn attaching(id: &str, attached: &str) -> Vec<u8> {
+    format!(
+        "From: {SUPPORT}\r\nTo: customer@example.net\r\nSubject: please see\r\nMessage-ID: <{id}>\r\n\
+         Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSee below.\r\n--b\r\n\
+         Content-Type: message/rfc822\r\n\r\nFrom: a@example.net\r\nMessage-ID: <{attached}>\r\n\r\nx\r\n--b--\r\n"
+    )
+    .into_bytes()
+}
+
 fn hand_in(smtp: &mut Smtp, message: &[u8]) -> SmtpReply {
     smtp.expect(250, &format!("MAIL FROM:<{SUPPORT}>"));
     smtp.expect(250, "RCPT TO:<customer@example.net>");
@@ -171,11 +181,13 @@ fn the_parent_is_marked_for_everybody() {
     send(&scene, BOB, &answer("reply@example.org", "q1@example.net", "body"));
     let forward = String::from_utf8(answer("fwd@example.org", "q2@example.net", "body")).unwrap();
     send(&scene, ALICE, forward.replace("Re: question", "Fwd: question").as_bytes());
+    send(&scene, ALICE, &attaching("attached@example.org", "q3@example.net"));
     settled(&scene);
     let inbox = &upstream(&scene).folders["INBOX"].messages.clone();
     assert!(inbox[&1].flags.iter().any(|flag| flag == "\\Answered"), "{:?}", inbox[&1]);
     assert!(inbox[&2].flags.iter().any(|flag| flag == "$Forwarded"), "{:?}", inbox[&2]);
     assert!(!inbox[&2].flags.iter().any(|flag| flag == "\\Answered"));
+    assert!(inbox[&3].flags.iter().any(|flag| flag == "$Forwarded"), "as an attachment: {:?}", inbox[&3]);
     let told = scene.proxy.run(&["message", "q1@example.net"], "");
     assert!(told.contains(BOB) && told.contains("answered it"), "{told}");
     let told = scene.proxy.run(&["message", "<fwd@example.org>"], "");

@@ -8,29 +8,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::dovecot::{SUPPORT, SUPPORT_PASSWORD};
-use crate::support::scene::password;
+use crate::support::dovecot::SUPPORT;
 use crate::support::{ALICE, BOB, Delivery, Read, Scene, Sink, Smtp};
 
 /// A second mailbox, whose submission host is a sink itself: it keeps our own octets.
 const SALES: &str = "sales@example.org";
 
 fn with_sales() -> (Scene, Sink) {
-    let scene = Scene::open();
-    let sink = Sink::start();
-    let imap = format!("localhost:{}", scene.dovecot.imaps().port());
-    let smtp = format!("127.0.0.1:{}", sink.address().port());
-    let ca_file = scene.ca.file();
-    let add = ["mailbox", "add", SALES, "--imap", &imap, "--imap-user", SUPPORT, "--smtp", &smtp];
-    let how = ["--smtp-security", "plaintext", "--smtp-no-auth", "--ca-file", ca_file.to_str().unwrap()];
-    let arguments = [&add[..], &how[..], &["--password-stdin"]].concat();
-    scene.proxy.run(&arguments, &format!("{SUPPORT_PASSWORD}\n"));
-    scene.proxy.run(&["grant", "add", BOB, SALES, "responder"], "");
+    let (scene, sink) = (Scene::open(), Sink::start());
+    scene.add_mailbox(SALES, &sink, &["--smtp-security", "plaintext", "--smtp-no-auth"]);
     (scene, sink)
-}
-
-fn sales(scene: &Scene) -> Smtp {
-    scene.proxy.smtp(&scene.ca, &format!("{BOB}/{SALES}"), &password(BOB))
 }
 
 /// Every octet string that some host has taken for the end of a message.
@@ -106,7 +93,7 @@ fn every_end_of_data_is_one_message_or_a_refusal() {
         smuggled += usize::from(alone > 1);
         let before = (scene.sink.deliveries().len(), sink.deliveries().len());
         let mut said = Vec::new();
-        for (mut smtp, sender) in [(scene.smtp(BOB), SUPPORT), (sales(&scene), SALES)] {
+        for (mut smtp, sender) in [(scene.smtp(BOB), SUPPORT), (scene.smtp_as(SALES), SALES)] {
             said.push(send_raw(&mut smtp, sender, &smuggling(end, sender)));
             // The session is where it should be: the next command is the next answer.
             smtp.expect(250, "NOOP");

@@ -48,14 +48,23 @@ fn told(proxy: &Proxy, line: &str) -> u64 {
 }
 
 /// Resident memory now, in octets; the highest is counted from here.
-fn mark_memory(proxy: &Proxy) -> u64 {
+pub(crate) fn mark_memory(proxy: &Proxy) -> u64 {
     std::fs::write(format!("/proc/{}/clear_refs", proxy.id()), "5").unwrap();
+    resident_memory(proxy)
+}
+
+/// The highest since [`mark_memory`].
+pub(crate) fn peak_memory(proxy: &Proxy) -> u64 {
+    told(proxy, "VmHWM:") * 1024
+}
+
+pub(crate) fn resident_memory(proxy: &Proxy) -> u64 {
     told(proxy, "VmRSS:") * 1024
 }
 
 #[track_caller]
-fn assert_small(proxy: &Proxy, before: u64, what: &str) {
-    let highest = told(proxy, "VmHWM:") * 1024;
+pub(crate) fn assert_small(proxy: &Proxy, before: u64, what: &str) {
+    let highest = peak_memory(proxy);
     let growth = highest.saturating_sub(before);
     println!("memory: {what}: {} KiB before, {} KiB more at most", before / 1024, growth / 1024);
     assert!(growth < GROWTH, "{what}: {growth} octets more than {before}");

@@ -22,7 +22,7 @@ pub const MASTER_PASSWORD: &str = "the-master-password-of-the-upstream-host";
 
 /// Who reads mail when Dovecot runs as root, which it refuses to do as root:
 /// Debian's `nobody`.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// A running Dovecot. Dropping it stops it and removes its mail.
 pub struct Dovecot {

@@ -120,10 +120,10 @@ impl Proxy {
 
     /// Asks the running daemon what the command line would, without its start.
     #[track_caller]
-    pub fn ask(&self, request: &Request) {
+    pub fn ask(&self, request: &Request) -> Answer {
         match mandate::admin::ask(&self.directory.path().join("admin.sock"), request) {
             Ok(Answer::Failed(failure)) => panic!("{}: {failure:?}", request.verb()),
-            Ok(_) => {}
+            Ok(answer) => answer,
             Err(error) => panic!("{}: {error:?}", request.verb()),
         }
     }

@@ -59,6 +59,26 @@ impl Scene {
         self.proxy.run(&["grant", "add", login, SUPPORT, role], "");
     }
 
+    /// A second mailbox on the same account of the mail host, handed in at `sink`, in which
+    /// bob is a responder. `how`: what else `mandate mailbox add` is told.
+    #[track_caller]
+    pub fn add_mailbox(&self, address: &str, sink: &Sink, how: &[&str]) {
+        let imap = format!("localhost:{}", self.dovecot.imaps().port());
+        let smtp = format!("localhost:{}", sink.address().port());
+        let ca_file = self.ca.file();
+        let add = ["mailbox", "add", address, "--imap", &imap, "--imap-user", SUPPORT, "--smtp", &smtp];
+        let trust = ["--ca-file", ca_file.to_str().unwrap(), "--password-stdin"];
+        let arguments = [&add[..], &trust[..], how].concat();
+        self.proxy.run(&arguments, &format!("{SUPPORT_PASSWORD}\n"));
+        self.proxy.run(&["grant", "add", BOB, address, "responder"], "");
+    }
+
+    /// A submission session of bob's as such a mailbox.
+    #[track_caller]
+    pub fn smtp_as(&self, address: &str) -> Smtp {
+        self.proxy.smtp(&self.ca, &format!("{BOB}/{address}"), &password(BOB))
+    }
+
     /// Takes every role in the shared mailbox back.
     #[track_caller]
     pub fn revoke(&self, login: &str) {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -13,7 +13,7 @@ use super::{Certificate, eventually};
 /// A recording SMTP server on loopback. It serves until the test process ends.
 pub struct Sink {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    state: Arc<(Mutex<State>, Condvar)>,
 }
 
 /// A message that came as far as its end of data.
@@ -38,11 +38,14 @@ pub struct Delivery {
 pub enum Stage {
     Greeting,
     Ehlo,
+    StartTls,
     Auth,
     Mail,
     Rcpt,
     /// The answer to DATA itself: 354 or a refusal.
     Data,
+    /// After the first line of the body; there is nothing to be said, but to close.
+    Body,
     /// The answer to the whole message.
     EndOfData,
     Rset,
@@ -55,6 +58,10 @@ pub enum Stage {
 pub enum Answer {
     /// Lines as they go out, without the last CRLF.
     Reply(String),
+    /// The same, and closes the connection.
+    ReplyAndClose(String),
+    /// The same, once the test has called [`Sink::release`].
+    Held(String),
     /// Closes the connection without a word.
     Close,
     /// Says nothing, and goes on reading.
@@ -68,20 +75,28 @@ struct State {
     connections: usize,
     once: HashMap<Stage, VecDeque<Answer>>,
     always: HashMap<Stage, Answer>,
+    /// How many answers may go out that were told to be held.
+    released: usize,
+    holding: usize,
 }
 
 impl Sink {
     /// A sink without TLS.
     pub fn start() -> Sink {
-        Sink::listen(None)
+        Sink::listen(Tls::None)
+    }
+
+    /// A sink with STARTTLS.
+    pub fn start_tls(certificate: &Certificate) -> Sink {
+        Sink::listen(Tls::Offered(certificate.server()))
     }
 
     /// A sink with implicit TLS.
     pub fn tls(certificate: &Certificate) -> Sink {
-        Sink::listen(Some(certificate.server()))
+        Sink::listen(Tls::Implicit(certificate.server()))
     }
 
-    fn listen(tls: Option<Arc<ServerConfig>>) -> Sink {
+    fn listen(tls: Tls) -> Sink {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let sink = Sink { address: listener.local_addr().unwrap(), state: Arc::default() };
         let state = Arc::clone(&sink.state);
@@ -106,6 +121,24 @@ impl Sink {
     /// Answers every command of this stage so, after those told by [`Sink::once`].
     pub fn always(&self, stage: Stage, answer: Answer) {
         self.state().always.insert(stage, answer);
+    }
+
+    /// Lets one answer go that is [`Answer::Held`], now or when it comes.
+    pub fn release(&self) {
+        self.state().released += 1;
+        self.state.1.notify_all();
+    }
+
+    /// Whether an answer waits for [`Sink::release`].
+    pub fn is_holding(&self) -> bool {
+        self.state().holding > 0
+    }
+
+    /// Forgets what it was told to answer.
+    pub fn forget_answers(&self) {
+        let mut state = self.state();
+        state.once.clear();
+        state.always.clear();
     }
 
     /// The messages so far.
@@ -133,7 +166,7 @@ impl Sink {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.0.lock().unwrap()
     }
 }
 
@@ -164,6 +197,23 @@ impl Answer {
     pub fn reply(line: &str) -> Answer {
         Answer::Reply(line.to_owned())
     }
+
+    fn is_positive(&self) -> bool {
+        match self {
+            Answer::Reply(reply) | Answer::ReplyAndClose(reply) | Answer::Held(reply) => {
+                reply.starts_with('2')
+            }
+            Answer::Close | Answer::Silence => false,
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Tls {
+    None,
+    Implicit(Arc<ServerConfig>),
+    /// By STARTTLS, which has not come yet.
+    Offered(Arc<ServerConfig>),
 }
 
 trait Duplex: Read + Write {}
@@ -172,25 +222,25 @@ impl<T: Read + Write> Duplex for T {}
 /// One session: the stream, and what this client has said.
 struct Session<'a> {
     stream: BufReader<Box<dyn Duplex>>,
-    state: &'a Mutex<State>,
+    start_tls: Option<Arc<ServerConfig>>,
+    state: &'a (Mutex<State>, Condvar),
     helo: String,
     auth: Option<String>,
     mail_from: String,
     rcpt_to: Vec<String>,
 }
 
-fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, state: &Mutex<State>) {
+fn serve(socket: TcpStream, tls: Tls, state: &(Mutex<State>, Condvar)) {
     socket.set_nodelay(true).unwrap();
-    state.lock().unwrap().connections += 1;
-    let stream: Box<dyn Duplex> = match tls {
-        None => Box::new(socket),
-        Some(config) => {
-            let connection = ServerConnection::new(config).unwrap();
-            Box::new(StreamOwned::new(connection, socket))
-        }
+    state.0.lock().unwrap().connections += 1;
+    let (stream, start_tls): (Box<dyn Duplex>, _) = match tls {
+        Tls::None => (Box::new(socket), None),
+        Tls::Implicit(config) => (Box::new(secured(config, socket)), None),
+        Tls::Offered(config) => (Box::new(socket), Some(config)),
     };
     let mut session = Session {
         stream: BufReader::new(stream),
+        start_tls,
         state,
         helo: String::new(),
         auth: None,
@@ -201,19 +251,28 @@ fn serve(socket: TcpStream, tls: Option<Arc<ServerConfig>>, state: &Mutex<State>
     let _ = session.run();
 }
 
+fn secured<S: Read + Write>(config: Arc<ServerConfig>, stream: S) -> StreamOwned<ServerConnection, S> {
+    StreamOwned::new(ServerConnection::new(config).unwrap(), stream)
+}
+
 impl Session<'_> {
     fn run(&mut self) -> Option<()> {
         self.answer(Stage::Greeting, "220 sink.example.org ESMTP")?;
         loop {
             let line = self.line()?;
-            self.state.lock().unwrap().commands.push(line.clone());
+            self.state.0.lock().unwrap().commands.push(line.clone());
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             let argument = line.get(verb.len() + 1..).unwrap_or_default();
             match verb.as_str() {
                 "EHLO" | "HELO" => {
                     self.helo = argument.to_owned();
-                    self.answer(Stage::Ehlo, EHLO)?;
+                    let usual = match &self.start_tls {
+                        Some(_) => EHLO.replacen("\r\n", "\r\n250-STARTTLS\r\n", 1),
+                        None => EHLO.to_owned(),
+                    };
+                    self.answer(Stage::Ehlo, &usual)?;
                 }
+                "STARTTLS" => self.secure()?,
                 "AUTH" => self.authenticate(argument)?,
                 "MAIL" => {
                     self.mail_from = after_colon(argument);
@@ -242,6 +301,18 @@ impl Session<'_> {
         }
     }
 
+    fn secure(&mut self) -> Option<()> {
+        let usual = "220 2.0.0 Ready to start TLS";
+        let reply = self.answer(Stage::StartTls, usual)?;
+        // Told to answer otherwise, it goes on in the clear.
+        if let Some(config) = self.start_tls.take_if(|_| reply == usual) {
+            let nothing: Box<dyn Duplex> = Box::new(std::io::Cursor::new(Vec::new()));
+            let plain = std::mem::replace(&mut self.stream, BufReader::new(nothing)).into_inner();
+            self.stream = BufReader::new(Box::new(secured(config, plain)));
+        }
+        Some(())
+    }
+
     /// AUTH PLAIN with or without an initial response.
     fn authenticate(&mut self, argument: &str) -> Option<()> {
         let mut words = argument.split(' ').skip(1);
@@ -262,22 +333,26 @@ impl Session<'_> {
             return Some(());
         }
         let mut data = Vec::new();
+        if self.plan(Stage::Body, "") == Answer::Close {
+            self.stream.read_until(b'\n', &mut data).ok()?;
+            return None;
+        }
         while !(data.ends_with(b"\r\n.\r\n") || data == b".\r\n") {
             if self.stream.read_until(b'\n', &mut data).ok()? == 0 {
                 return None;
             }
         }
         data.truncate(data.len() - 3);
-        let number = self.state.lock().unwrap().deliveries.len();
+        let number = self.state.0.lock().unwrap().deliveries.len();
         let answer = self.plan(Stage::EndOfData, &format!("250 2.0.0 Ok: queued as S{number}"));
         // On record before it is answered: a test may look as soon as it hears 250.
-        self.state.lock().unwrap().deliveries.push(Delivery {
+        self.state.0.lock().unwrap().deliveries.push(Delivery {
             helo: self.helo.clone(),
             auth: self.auth.clone(),
             mail_from: std::mem::take(&mut self.mail_from),
             rcpt_to: std::mem::take(&mut self.rcpt_to),
             data,
-            accepted: matches!(&answer, Answer::Reply(reply) if reply.starts_with('2')),
+            accepted: answer.is_positive(),
         });
         self.carry_out(answer).map(drop)
     }
@@ -290,7 +365,7 @@ impl Session<'_> {
     }
 
     fn plan(&self, stage: Stage, usual: &str) -> Answer {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.0.lock().unwrap();
         let next = state.once.get_mut(&stage).and_then(VecDeque::pop_front);
         let scripted = next.or_else(|| state.always.get(&stage).cloned());
         scripted.unwrap_or_else(|| Answer::reply(usual))
@@ -299,6 +374,18 @@ impl Session<'_> {
     fn carry_out(&mut self, answer: Answer) -> Option<String> {
         match answer {
             Answer::Reply(reply) => self.write(&reply).map(|()| reply),
+            Answer::ReplyAndClose(reply) => {
+                self.write(&reply)?;
+                None
+            }
+            Answer::Held(reply) => {
+                let mut state = self.state.0.lock().unwrap();
+                state.holding += 1;
+                let mut state = self.state.1.wait_while(state, |state| state.released == 0).unwrap();
+                (state.released, state.holding) = (state.released - 1, state.holding - 1);
+                drop(state);
+                self.write(&reply).map(|()| reply)
+            }
             Answer::Close => None,
             Answer::Silence => Some(String::new()),
         }

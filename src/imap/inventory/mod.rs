@@ -143,6 +143,14 @@ impl Inventory {
     }
 }
 
+/// Whether an account keeps all these folders below INBOX, as Courier does: it lets nobody make
+/// one beside it.
+pub fn stand_below_inbox<'a>(names: impl Iterator<Item = &'a FolderName>, separator: Separator) -> bool {
+    let inbox = FolderName::inbox();
+    let mut others = names.filter(|name| !name.is_inbox()).peekable();
+    others.peek().is_some() && others.all(|name| name.is_below(&inbox, separator))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +191,17 @@ mod tests {
         assert_eq!(inbox.wire, b"INBOX");
         assert_eq!(all.below(&FolderName::inbox()).count(), 1);
         assert!(!all.find(&FolderName::parse("a b", Some('/')).unwrap()).unwrap().attributes.is_selectable());
+    }
+
+    #[test]
+    fn some_hosts_keep_everything_below_inbox() {
+        let below = |lines: &[&str]| {
+            let all = inventory(lines);
+            stand_below_inbox(all.entries().iter().map(|entry| &entry.name), all.separator)
+        };
+        let (inbox, sent, work) = ("() \".\" INBOX", "() \".\" INBOX.Sent", "() \".\" Work");
+        assert!(below(&[inbox, sent]));
+        assert!(!below(&[inbox, sent, work]) && !below(&[inbox]) && !below(&["() NIL INBOX", "() NIL Work"]));
     }
 
     #[test]

@@ -49,6 +49,10 @@ impl<'a> View<'a> {
         Self { folders, separator, parents, names }
     }
 
+    pub fn separator(&self) -> Separator {
+        self.separator
+    }
+
     /// Answers LIST; returns the folders of which STATUS is to be told behind it, as indexes
     /// into the view, if the client asked for it (RFC 5819).
     pub fn list(&self, list: &command::List, out: &mut Vec<u8>) -> Vec<usize> {

@@ -6,6 +6,7 @@ use super::session::Session;
 use super::watch::Waiting;
 use crate::imap::command::{self, Command, FolderArg, StatusItem, Tag};
 use crate::imap::filter;
+use crate::imap::inventory::stand_below_inbox;
 use crate::imap::list::{View as Listing, Visible};
 use crate::imap::realm::Realm;
 use crate::imap::reply::{self, Outcome};
@@ -95,14 +96,28 @@ impl Session {
         self.common_capabilities().for_client(self.services.settings.append_limit)
     }
 
+    /// Where a client may make folders is what matters to it: on hosts that keep all below
+    /// INBOX, there.
     fn namespace(&mut self) {
-        let (separator, out) = (self.separator(), self.client.wire.out());
-        match &self.realm {
-            Realm::Account => reply::namespace(out, separator),
-            Realm::Combined(combined) => {
-                reply::namespaces(out, separator, &encode_mutf7(combined.prefix()));
+        let (shared, below_inbox) = match &self.realm {
+            Realm::Account => {
+                let stand_below = |listing: &Listing<'_>, folders: &[Visible<'_>]| {
+                    stand_below_inbox(folders.iter().map(|folder| folder.name), listing.separator())
+                };
+                (None, self.with_listing(stand_below))
             }
-        }
+            Realm::Combined(combined) => {
+                let own = self.catalogue_of(combined.home()).and_then(|own| own.last_known());
+                let stand_below = own.is_some_and(|own| {
+                    let names = own.inventory.entries().iter().map(|entry| &entry.name);
+                    stand_below_inbox(names, own.inventory.separator)
+                });
+                (Some(encode_mutf7(combined.prefix())), stand_below)
+            }
+        };
+        let root = below_inbox.then_some("INBOX");
+        let separator = self.separator();
+        reply::namespace(self.client.wire.out(), separator, root, shared.as_deref());
     }
 
     fn greet(&mut self, client: Option<&str>) {

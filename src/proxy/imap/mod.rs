@@ -126,6 +126,34 @@ impl Services {
     pub fn target(&self, mailbox: MailboxId, typed: Option<&Secret>) -> Result<Target, StoreError> {
         self.targets.of(&self.store, mailbox, typed)
     }
+
+    /// Forgets people's own accounts that are no more, and those that a typed password opened
+    /// when nobody of theirs is here: a look that was under way when the last one left may
+    /// have held it.
+    async fn tidy_homes(&self) {
+        let snapshot = self.store.snapshot();
+        for (home, typed) in self.targets.homes() {
+            if home.home_user().is_none_or(|user| snapshot.personal(user).is_none()) {
+                self.catalogues.forget(home);
+                self.forget_home(home).await;
+            } else if typed {
+                self.forget_unused_home(home).await;
+            }
+        }
+    }
+
+    /// Forgets a person's own account, its password too, unless somebody of theirs is here.
+    async fn forget_unused_home(&self, home: MailboxId) {
+        if self.catalogues.forget_unused(home) {
+            self.forget_home(home).await;
+        }
+    }
+
+    async fn forget_home(&self, home: MailboxId) {
+        self.targets.forget(home);
+        self.mirrors.forget(home);
+        self.pools.forget(home).await;
+    }
 }
 
 /// How often idle upstream connections are looked through.
@@ -139,7 +167,10 @@ pub async fn keep_house(services: Arc<Services>, mut drain: Draining) {
     loop {
         tokio::select! {
             () = drain.requested() => return,
-            () = tokio::time::sleep(TIDY) => services.pools.tidy().await,
+            () = tokio::time::sleep(TIDY) => {
+                services.pools.tidy().await;
+                services.tidy_homes().await;
+            }
             Ok(()) = changes.changed() => {
                 let snapshot = services.store.snapshot();
                 for gone in known.iter().filter(|id| snapshot.mailbox(**id).is_none()) {
@@ -317,11 +348,7 @@ async fn run(
     };
     // Boxed: an ending needs more room than all that a session does before it.
     Box::pin(session.end(ended)).await;
-    if let Some((services, home)) = typed
-        && services.catalogues.forget_unused(home)
-    {
-        // Nobody of theirs is here any more: nor is their password.
-        services.targets.forget(home);
-        services.pools.forget(home).await;
+    if let Some((services, home)) = typed {
+        services.forget_unused_home(home).await;
     }
 }

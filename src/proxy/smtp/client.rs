@@ -7,24 +7,26 @@ use tokio::time::timeout;
 use super::ended::Ended;
 use crate::net::Wire;
 use crate::smtp::Answer;
-use crate::smtp::frame::{LineReader, MAX_AUTH_LINE, MAX_COMMAND_LINE};
+use crate::smtp::frame::{Fault, LineReader, MAX_AUTH_LINE, MAX_COMMAND_LINE};
 
 /// The client's connection.
 pub(super) struct Client {
     pub(super) wire: Wire,
     lines: LineReader,
+    /// No password comes any more.
+    logged_in: bool,
 }
 
 impl Client {
     /// Before login a line may be an AUTH with its initial response.
     pub(super) fn new(wire: Wire) -> Self {
         let mut lines = LineReader::new();
-        lines.set_limit(MAX_AUTH_LINE);
-        Self { wire, lines }
+        lines.set_limit(MAX_AUTH_LINE + b"\r\n".len());
+        Self { wire, lines, logged_in: false }
     }
 
-    /// No password comes any more.
     pub(super) fn logged_in(&mut self) {
+        self.logged_in = true;
         self.lines.set_limit(MAX_COMMAND_LINE);
         self.wire.end_secrets();
     }
@@ -48,7 +50,9 @@ impl Client {
                 Ok(whole)
             }
             Err(fault) => {
-                self.answer(&Answer::new(500, 5, 2, fault.to_string()));
+                // Only a login has lines that long before it (RFC 4954 §6 has a code for it).
+                let long_login = fault == Fault::TooLong && !self.logged_in;
+                self.answer(&Answer::new(500, 5, if long_login { 6 } else { 2 }, fault.to_string()));
                 Err(Ended::Unparseable)
             }
         }

@@ -13,7 +13,7 @@ use super::{Peer, Services};
 use crate::auth::{Attempt, Outcome, Refusal, View, Why};
 use crate::net::Draining;
 use crate::proxy::clock;
-use crate::sasl::{Credentials, Exchange, Failure, Mechanism, Progress};
+use crate::sasl::{Credentials, Exchange, Failure, Malformed, Mechanism, Progress};
 use crate::smtp::command;
 use crate::smtp::session::Next;
 use crate::smtp::{Answer, Session as Machine};
@@ -198,11 +198,14 @@ impl Stranger<'_> {
     }
 }
 
-/// RFC 4954 §4: 501 for what cannot be decoded or was cancelled, 500 for a line too long.
+/// RFC 4954 §4: 501 for what cannot be decoded or was cancelled; §6: 500 for what is longer
+/// than any name or password.
 fn failed(failure: Failure) -> Answer {
     match failure {
         Failure::Cancelled => Answer::new(501, 7, 0, "The login was cancelled"),
-        Failure::TooLong => Answer::new(500, 5, 6, "The line is too long"),
+        Failure::TooLong | Failure::Malformed(Malformed::TooLong) => {
+            Answer::new(500, 5, 6, "The line is too long")
+        }
         Failure::Base64 | Failure::Malformed(_) => Answer::new(501, 5, 2, "The login is not well formed"),
     }
 }

@@ -84,6 +84,7 @@ impl Session<'_> {
             recipients: transaction.taken.len(),
             message_id: &cleared.rewritten.message_id,
             size: transaction.mail.size,
+            signature_removed: cleared.rewritten.signature_removed,
         };
         let Ok(intent) = self.recorder.intent(sending).await else {
             self.uncount();
@@ -91,6 +92,7 @@ impl Session<'_> {
         };
         let Cleared { permitted, release, rewritten, leaves, .. } = cleared;
         let effective = permitted.effective;
+        incoming.look_for(leaves.attached);
         let leaving = Leaving { draft, details: leaves.details, reservation, intent, effective };
         self.hand_in(incoming, (head, &rewritten), &release, leaving).await
     }
@@ -264,17 +266,13 @@ impl Session<'_> {
             Origin::Own(_) => Style::Own(&own),
         };
         let id = unique();
-        let rewritten = header.rewrite(&Rewrite {
+        Ok(header.rewrite(&Rewrite {
             style,
             host: &self.services.settings.host_name,
             id: &id,
             date: &date(),
             message_id: &format!("<{id}@{}>", to.address.domain()),
-        });
-        if rewritten.signature_removed {
-            tracing::info!(session = %self.peer.session, "a DKIM signature was removed: From is written anew");
-        }
-        Ok(rewritten)
+        }))
     }
 
     /// DATA upstream; the refusal, if it is one.
@@ -299,14 +297,14 @@ impl Session<'_> {
         incoming: &mut Incoming,
         head: Head,
         rewritten: &Rewritten,
-        leaving: Leaving,
+        mut leaving: Leaving,
     ) -> Result<Answer, Ended> {
-        let Leaving { mut draft, details, reservation, intent, effective } = leaving;
+        let intent = leaving.intent;
         let Some(mut host) = self.host.take() else {
             self.came_out(intent, Outcome::Refused, None).await;
             return Ok(words::confused());
         };
-        let ways = (&mut host, &mut draft);
+        let ways = (&mut host, &mut leaving.draft);
         let passed = incoming.body(self.client, &mut self.watch, ways, (&rewritten.section, head)).await;
         let body = match passed {
             Ok(body) => body,
@@ -316,6 +314,10 @@ impl Session<'_> {
                 return Err(ended);
             }
         };
+        if let Some(parent) = incoming.forwarded() {
+            leaving.forwards(parent);
+        }
+        let Leaving { draft, details, reservation, effective, .. } = leaving;
         // Without its end the message is not taken. The end goes up when the record is on disk.
         let recipients = details.recipients.clone();
         let spooled = match body {

@@ -27,6 +27,7 @@ pub(super) struct Sending<'a> {
     pub(super) recipients: usize,
     pub(super) message_id: &'a str,
     pub(super) size: Option<u64>,
+    pub(super) signature_removed: bool,
 }
 
 impl Recorder {
@@ -43,6 +44,7 @@ impl Recorder {
             recipients: u32::try_from(sending.recipients).unwrap_or(u32::MAX),
             message_id: Some(self.services.journal.fingerprint(sending.message_id.as_bytes())),
             size: sending.size,
+            signature_removed: sending.signature_removed,
         };
         self.write(event, Durability::Flushed).await
     }

@@ -67,7 +67,7 @@ impl Session<'_> {
         let logins = vec![self.typed.clone(), self.login.as_str().to_owned()];
         let identity = Identity::account(addresses(mailbox), person.unwrap_or_default(), logins);
         // A tag is the mailbox's to give only where nobody has that very address.
-        let held = sender.address().is_some_and(|address| snapshot.holder_of(&address).is_some());
+        let held = sender.address().is_some_and(|address| holder(snapshot, &address).is_some());
         let address = identity.with_plus_tags(mailbox.options.plus_tags && !held).outgoing(sender);
         let address = address.ok_or_else(|| foreign(sender, Some(mailbox)))?;
         Ok(Bound { origin: Origin::Mailbox(Arc::clone(mailbox)), address })
@@ -79,7 +79,7 @@ impl Session<'_> {
         let no = || foreign(sender, None);
         let address = sender.address().ok_or_else(no)?;
         let base = || untagged(&address).and_then(|(base, _)| snapshot.holder_of(&base));
-        match snapshot.holder_of(&address).or_else(base) {
+        match holder(snapshot, &address).or_else(base) {
             Some(AddressHolder::Mailbox(id)) => {
                 let held = snapshot.effective(self.user, id, clock::now());
                 let mailbox = held.and_then(|_| snapshot.mailbox(id)).ok_or_else(no)?;
@@ -96,6 +96,12 @@ impl Session<'_> {
             Some(AddressHolder::User(_)) | None => Err(no()),
         }
     }
+}
+
+/// Whose address it is; a login name is its user's, too.
+fn holder(snapshot: &Snapshot, address: &Address) -> Option<AddressHolder> {
+    let by_login = || snapshot.find_user(&address.to_string()).map(|user| AddressHolder::User(user.id));
+    snapshot.holder_of(address).or_else(by_login)
 }
 
 fn addresses(mailbox: &Mailbox) -> Vec<Address> {

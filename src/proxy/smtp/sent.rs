@@ -11,7 +11,7 @@ use crate::policy::{Effective, FolderClass, Mark, Receipt, Rights};
 use crate::proxy::outbox::{Answered, Details, Draft, Look, Pending, Reservation, Trouble, Undecided};
 use crate::smtp::Answer;
 use crate::smtp::command::Rcpt;
-use crate::smtp::header::{Header, Rewritten};
+use crate::smtp::header::{Attached, Header, Rewritten};
 use crate::store::{Answers, Mailbox, ParentMark, SentCopy};
 use crate::telemetry::{Outcome, Seq};
 use crate::types::MessageId;
@@ -23,6 +23,8 @@ const NAMED: usize = 5;
 pub(super) struct Leaves {
     pub(super) details: Details,
     parent: Option<MessageId>,
+    /// Looks for an attached message, where that would make a forward of it.
+    pub(super) attached: Option<Attached>,
     look: Look,
     /// Bcc of the copy: recipients whom the header does not name.
     hidden: Vec<String>,
@@ -36,6 +38,14 @@ pub(super) struct Leaving {
     pub(super) intent: Seq,
     /// The rights that it was permitted under.
     pub(super) effective: Arc<Effective>,
+}
+
+impl Leaving {
+    /// The body has shown that it forwards this one, whatever the header made of it.
+    pub(super) fn forwards(&mut self, parent: &MessageId) {
+        let (parent, mark, marking) = (parent.clone(), Mark::Forwarded, ParentMark::Wanted);
+        self.details.answers = Some(Answers { parent, mark, marking });
+    }
 }
 
 /// A message whose end goes up.
@@ -67,7 +77,8 @@ impl Leaves {
         let details = Details { receipt, message_id, answers, recipients: shown };
         let look = Look { message_id: header.message_id(), date: header.date() };
         let parent = parent.filter(|parent| !parent.forwarded).map(|parent| parent.id);
-        Some(Self { details, parent, look, hidden })
+        let attached = header.may_attach().filter(|_| shared);
+        Some(Self { details, parent, attached, look, hidden })
     }
 }
 

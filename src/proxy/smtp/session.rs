@@ -41,7 +41,6 @@ enum Due {
 pub(super) struct Session<'a> {
     pub(super) services: Arc<Services>,
     pub(super) client: &'a mut Client,
-    pub(super) peer: Peer,
     pub(super) user: UserId,
     pub(super) login: LoginName,
     pub(super) typed: String,
@@ -63,7 +62,6 @@ impl<'a> Session<'a> {
         Self {
             services: Arc::clone(services),
             client,
-            peer,
             user,
             login,
             typed,
@@ -231,13 +229,18 @@ impl<'a> Session<'a> {
         if let Some(host) = self.host.take() {
             host.abort();
         }
-        self.over();
+        self.machine.transaction_lost();
+        self.drop_transaction();
     }
 
     /// The transaction is over for the client.
     pub(super) fn over(&mut self) {
-        self.transaction = None;
         self.machine.transaction_over();
+        self.drop_transaction();
+    }
+
+    fn drop_transaction(&mut self) {
+        self.transaction = None;
         if self.mailbox.is_none() {
             self.watch.let_go();
         }

@@ -10,7 +10,8 @@ use super::words;
 use crate::proxy::outbox::{Draft, Trouble};
 use crate::smtp::Answer;
 use crate::smtp::data::{DataReader, Event, Fault};
-use crate::smtp::header::{Collected, Collector, HeaderFault};
+use crate::smtp::header::{Attached, Collected, Collector, HeaderFault};
+use crate::types::MessageId;
 
 /// Octets gathered before a write upstream: one TLS record. Longer spans are not copied.
 const GATHER: usize = 16 * 1024;
@@ -23,6 +24,8 @@ pub(super) struct Incoming {
     octets: u64,
     most_octets: u64,
     seconds: u64,
+    /// Sees what is attached, where that matters.
+    attached: Option<Attached>,
 }
 
 /// The header section, and what of the body came with it.
@@ -46,6 +49,23 @@ impl Incoming {
             octets: 0,
             most_octets: settings.limits.message_octets,
             seconds: settings.data_seconds,
+            attached: None,
+        }
+    }
+
+    /// An attached message is looked for as the body passes.
+    pub(super) fn look_for(&mut self, attached: Option<Attached>) {
+        self.attached = attached;
+    }
+
+    /// What is forwarded by being attached, once the body has passed.
+    pub(super) fn forwarded(&self) -> Option<&MessageId> {
+        self.attached.as_ref().and_then(Attached::forwarded)
+    }
+
+    fn look(&mut self, span: &[u8]) {
+        if let Some(attached) = &mut self.attached {
+            attached.push(span);
         }
     }
 
@@ -110,6 +130,7 @@ impl Incoming {
         if guarded(watch, send(host, section)).await? == Err(Lost) {
             return Ok(Body::Bad(words::confused()));
         }
+        self.look(&head.rest);
         if let Err(answer) = guarded(watch, pass(host, draft, &head.rest)).await? {
             return Ok(Body::Bad(answer));
         }
@@ -122,6 +143,7 @@ impl Incoming {
                     if self.octets > self.most_octets {
                         Some(too_large(self.most_octets))
                     } else {
+                        self.look(span);
                         guarded(watch, pass(host, draft, span)).await?.err()
                     }
                 }

@@ -41,15 +41,7 @@ pub(super) fn replayed(reply: &Reply, recipient: Option<&Path>) -> Answer {
     answer
 }
 
-/// Upstream was lost, or makes no sense.
-pub(super) fn confused() -> Answer {
-    Answer::new(
-        451,
-        4,
-        2,
-        "The mail host of this mailbox does not answer as it should; please try again later",
-    )
-}
+pub(super) use crate::smtp::session::lost as confused;
 
 fn sentence(reply: &Reply, about: About, temporary: bool) -> &'static str {
     let known = reply.enhanced().and_then(|Enhanced(_, subject, detail)| match (subject, detail) {

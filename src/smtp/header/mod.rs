@@ -4,6 +4,7 @@
 //! envelope. Mail clients and hosts disagree about doubtful headers ("Composition Kills",
 //! USENIX Security 2020): a message with one is refused, not repaired.
 
+mod attached;
 mod mailbox;
 mod rewrite;
 mod thread;
@@ -13,6 +14,7 @@ use std::fmt;
 
 use super::Answer;
 
+pub use attached::Attached;
 pub use mailbox::{Mailbox, MailboxFault};
 pub use rewrite::{MAX_GROWTH, Rewrite, Rewritten, Style};
 pub use thread::{Parent, message_id};

@@ -14,6 +14,9 @@ pub struct Parent {
 /// How subjects of forwarded messages begin, in the languages of the common clients.
 const FORWARDS: [&str; 8] = ["fwd:", "fw:", "wg:", "tr:", "rv:", "enc:", "doorst:", "vs:"];
 
+/// How subjects of answers begin, in the same languages.
+const ANSWERS: [&str; 8] = ["re:", "aw:", "sv:", "antw:", "res:", "ref:", "odp:", "ynt:"];
+
 impl Header<'_> {
     /// The parent, if the message names one.
     ///
@@ -54,21 +57,26 @@ fn names(text: &str, address: &str) -> bool {
     })
 }
 
+/// Whether a subject says that the message is an answer.
+pub(super) fn is_answer(subject: &str) -> bool {
+    let subject = subject.to_lowercase();
+    ANSWERS.iter().any(|start| subject.starts_with(start))
+}
+
 /// The Message-ID in a header section of any quality: of a message that is stored, not sent.
 pub fn message_id(section: &[u8]) -> Option<MessageId> {
+    MessageId::parse(&String::from_utf8_lossy(&field(section, b"Message-ID:")?))
+}
+
+/// The value of a section's first field of a name, which ends in a colon; folded as it stands.
+pub(super) fn field(section: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     let mut lines = section.split_inclusive(|b| *b == b'\n').peekable();
-    while let Some(line) = lines.next() {
-        let Some(name) = line.get(..11) else { continue };
-        if !name.eq_ignore_ascii_case(b"Message-ID:") {
-            continue;
-        }
-        let mut value = line[11..].to_vec();
-        while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
-            value.extend_from_slice(more);
-        }
-        return MessageId::parse(&String::from_utf8_lossy(&value));
+    let is_it = |line: &&[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let mut value = lines.find(is_it)?[name.len()..].to_vec();
+    while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
+        value.extend_from_slice(more);
     }
-    None
+    Some(value)
 }
 
 #[cfg(test)]

@@ -132,6 +132,18 @@ async fn a_tag_is_not_somebody_elses_address() {
         addresses: vec![address("support+vip@example.org")],
     };
     world.services.store.add_user(bob).await.unwrap();
+    let eve = NewUser {
+        login: LoginName::parse("support+eve@example.org").unwrap(),
+        display: String::new(),
+        password: None,
+        addresses: Vec::new(),
+    };
+    world.services.store.add_user(eve).await.unwrap();
+    for login in ["alice@example.org/support", "alice@example.org"] {
+        let sender = "support+Eve@example.org";
+        let heard = world.log_in(login).await.send(sender, &message(sender)).await;
+        assert!(heard.starts_with("550 5.7.1 You may not send as "), "{login}, a login name: {heard}");
+    }
     let edit = |user: &mut User| user.addresses.push(address("support+me@example.org"));
     world.services.store.update_user(world.alice, edit).await.unwrap();
     let mut client = world.log_in("alice@example.org/support").await;
@@ -146,6 +158,18 @@ async fn a_tag_is_not_somebody_elses_address() {
     let heard = client.send("support+me@example.org", &message("support+me@example.org")).await;
     assert!(heard.starts_with("250 "), "{heard}");
     assert!(world.messages().pop().unwrap().contains("<Support@example.org>"));
+}
+
+#[tokio::test]
+async fn a_signature_that_is_taken_out_is_on_record() {
+    let world = World::new("responder", Temper::default()).await;
+    let mut client = world.log_in("alice@example.org/support").await;
+    for (signature, removed) in [("DKIM-Signature: v=1; b=x\r\n", true), ("", false)] {
+        let text = format!("{signature}From: support@example.org\r\n\r\nbody\r\n");
+        assert!(client.send("support@example.org", &text).await.starts_with("250 "));
+        assert!(!world.messages().pop().unwrap().contains("DKIM"));
+        assert_eq!(world.journal("send").await.pop().unwrap()["signature_removed"] == true, removed);
+    }
 }
 
 #[tokio::test]

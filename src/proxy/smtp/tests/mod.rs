@@ -3,6 +3,7 @@
 
 mod answers;
 mod attacks;
+mod auth;
 mod identity;
 mod lifetime;
 mod limits;
