@@ -31,10 +31,10 @@ mod many;
 mod outbox;
 #[path = "real/parking.rs"]
 mod parking;
-#[path = "real/resync.rs"]
-mod resync;
 #[path = "real/refusals.rs"]
 mod refusals;
+#[path = "real/resync.rs"]
+mod resync;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/searching.rs"]

@@ -3,14 +3,14 @@
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::kinds::{listing, needs_condstore, numbers_by_uid};
-use super::saved::{Kept, Recalled};
+use super::saved::Recalled;
 use super::session::Session;
-use crate::imap::command::{Command, SearchReturn, Tag};
+use crate::imap::command::{Command, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, Next, Permit, Rights, Step, StepKind};
-use crate::types::{FolderName, UidSet};
+use crate::types::FolderName;
 use crate::upstream::EnabledSet;
 
 /// How a permit came out, for the tagged answer.
@@ -204,24 +204,6 @@ impl Session {
                 named.clone_from(numbers);
             }
         }
-    }
-
-    /// The answer to a SEARCH that is ours to give; or why there is none.
-    async fn tell_found(
-        &mut self,
-        tag: &Tag,
-        ret: Option<SearchReturn>,
-        (by_uid, found, mod_seq): (bool, &UidSet, Option<u64>),
-    ) -> Result<Option<Done>, Ended> {
-        let code = match self.save(tag, ret, (by_uid, found)).await? {
-            Kept::Saved => {
-                reply::searched(self.client.wire.out(), tag, by_uid, ret, (found, mod_seq));
-                return Ok(None);
-            }
-            Kept::TooLong => "NOTSAVED",
-            Kept::Unknown => "UNAVAILABLE",
-        };
-        Ok(Some(Done { condition: Condition::No, code: Some(code.to_owned()) }))
     }
 
     /// One step between its intent and its outcome in the journal (invariant 12).
