@@ -17,6 +17,9 @@ mod explain;
 mod furnished;
 #[path = "real/hosts.rs"]
 mod hosts;
+#[path = "hostile/journal.rs"]
+#[allow(dead_code, reason = "the proof of no mutation asks for more")]
+mod journal;
 #[path = "real/large.rs"]
 mod large;
 #[path = "real/limits.rs"]
@@ -27,6 +30,8 @@ mod loss;
 mod maildir;
 #[path = "real/many.rs"]
 mod many;
+#[path = "real/clients/marionette.rs"]
+mod marionette;
 #[path = "real/outbox.rs"]
 mod outbox;
 #[path = "real/parking.rs"]
@@ -49,6 +54,10 @@ mod submissions;
 mod subtle;
 #[path = "real/team.rs"]
 mod team;
+#[path = "real/thunderbird.rs"]
+mod thunderbird;
+#[path = "real/clients/thunderbird.rs"]
+mod thunderbird_client;
 #[path = "real/traps.rs"]
 mod traps;
 #[path = "real/upstreams.rs"]

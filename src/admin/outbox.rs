@@ -68,7 +68,11 @@ pub(super) fn message(services: &Services, text: &str) -> Result<Answer, Failure
         }
     }
     if found.rows.is_empty() {
-        return Err(Failure::data(format!("the journal knows nothing of a message {id}")));
+        let text = format!(
+            "the journal knows nothing of a message {id}; \
+             what a person may do is told by `mandate explain USER MAILBOX`"
+        );
+        return Err(Failure::data(text));
     }
     Ok(Answer::Message(found.rows))
 }

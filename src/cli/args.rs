@@ -45,10 +45,12 @@ pub(super) enum Verb {
     /// What roles allow; proxy.toml defines them
     #[command(subcommand)]
     Role(Role),
-    /// Say what a person may do in a mailbox, and why
+    /// Say what a person may do in a mailbox, and why; or, of a Message-ID alone, what became
+    /// of that message
     Explain {
+        /// A person's login name, or `<something@example.org>` with nothing behind it
         user: String,
-        mailbox: String,
+        mailbox: Option<String>,
         /// A folder's name; without it, every class of folder is shown
         folder: Option<String>,
         /// One of: open, read, mark-read, flag, mark-deleted, expunge, store, copy-here,

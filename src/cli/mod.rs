@@ -107,9 +107,10 @@ fn request(verb: Verb) -> Result<Request, Fault> {
         Verb::Grant(verb) => grant(verb),
         Verb::Role(args::Role::List) => Ok(Request::RoleList { name: None }),
         Verb::Role(args::Role::Show { name }) => Ok(Request::RoleList { name: Some(name) }),
-        Verb::Explain { user, mailbox, folder, action } => {
+        Verb::Explain { user, mailbox: Some(mailbox), folder, action } => {
             Ok(Request::Explain { user, mailbox, folder, action })
         }
+        Verb::Explain { user: message_id, mailbox: None, .. } => Ok(Request::Message { message_id }),
         Verb::Message { message_id } => Ok(Request::Message { message_id }),
         Verb::Outbox(verb) => outbox(verb),
         Verb::Export => Ok(Request::Export),

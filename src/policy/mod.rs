@@ -46,6 +46,6 @@ pub use grant::{Grant, Holder};
 pub use narrowing::{FolderPattern, Narrowing, NoPattern};
 pub use overlay::{Assumed, OwnFlags};
 pub use plan::{Copied, Fact, Facts, Mark, Next, Step, StepKind, Target};
-pub use receipt::Receipt;
+pub use receipt::{Among, Receipt};
 pub use rights::Rights;
 pub use role::{Delete, DraftScope, ReadChoice, ReadState, Role, RoleName, SendRight};

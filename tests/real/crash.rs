@@ -1,7 +1,7 @@
 //! The daemon is killed at random instants while people send; clients send again what was not
 //! acknowledged. `make crash` does it a thousand times.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Error, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,16 +28,28 @@ enum Attempt {
     Acknowledged,
     /// Nothing of it can have gone out.
     Failed,
-    /// Its end was sent, and no answer came.
-    Unknown,
+    /// Its end was sent, and the answer was not 250.
+    Refused,
+    /// Its end was sent, and the connection broke before an answer came.
+    Cut(Span),
+}
+
+/// Two moments, and what lies between.
+type Span = (Instant, Instant);
+
+fn overlap(one: &Span, other: &Span) -> bool {
+    one.0 <= other.1 && other.0 <= one.1
 }
 
 /// What the run counted.
 #[derive(Default)]
 struct Counts {
     attempts: AtomicUsize,
-    /// Unknown attempts of each message.
-    unknown: Mutex<HashMap<usize, usize>>,
+    /// From the end of a message to the loss of the connection, for each message.
+    cut: Mutex<HashMap<usize, Vec<Span>>>,
+    refused: AtomicUsize,
+    /// From before a kill to after it.
+    kills: Mutex<Vec<Span>>,
     next: AtomicUsize,
     acknowledged: AtomicUsize,
     over: AtomicBool,
@@ -82,7 +94,9 @@ fn what_was_acknowledged_is_upstream_and_in_sent_once() {
             });
             // The instants are what the test is about.
             std::thread::sleep(Duration::from_micros(chance.below(60_000)));
+            let before = Instant::now();
             scene.proxy.kill();
+            counts.kills.lock().unwrap().push((before, Instant::now()));
             scene.proxy.restart();
         }
         let deadline = Instant::now() + PATIENCE;
@@ -113,7 +127,8 @@ fn client(counts: &Counts, submissions: usize, address: SocketAddr, tls: &Arc<Cl
             match attempt(&mut connection, address, tls, number) {
                 Attempt::Acknowledged => break,
                 Attempt::Failed => {}
-                Attempt::Unknown => *counts.unknown.lock().unwrap().entry(number).or_default() += 1,
+                Attempt::Refused => drop(counts.refused.fetch_add(1, Ordering::Relaxed)),
+                Attempt::Cut(span) => counts.cut.lock().unwrap().entry(number).or_default().push(span),
             }
             connection = None;
             std::thread::sleep(Duration::from_millis(20));
@@ -142,10 +157,11 @@ fn attempt(
          Date: Sat, 21 Nov 2026 11:00:00 +0000\r\nMessage-ID: <crash-{number}@example.org>\r\n\r\n{}\r\n.",
         "a line of the body\r\n".repeat(1 + number % 200)
     );
+    let ended = Instant::now();
     match command(stream, &message) {
         Ok(250) => Attempt::Acknowledged,
-        // Temporary: the host may have it all the same, if the answer was lost.
-        Ok(_) | Err(_) => Attempt::Unknown,
+        Ok(_) => Attempt::Refused,
+        Err(_) => Attempt::Cut((ended, Instant::now())),
     }
 }
 
@@ -215,38 +231,86 @@ fn settled(scene: &Scene) {
     }
 }
 
+/// The queue ids under which Postfix took each message, as its trace in them says.
+fn taken(scene: &Scene) -> HashMap<usize, Vec<String>> {
+    let mut taken: HashMap<usize, Vec<String>> = HashMap::new();
+    for delivery in scene.sink.deliveries().iter().filter(|delivery| delivery.accepted) {
+        let [number] =
+            occurrences(&delivery.header("Message-ID").concat()).into_keys().collect::<Vec<_>>()[..]
+        else {
+            panic!("a message of another test: {}", delivery.text())
+        };
+        let trace = delivery.header("Received");
+        let id = trace[0].split(" id ").nth(1).and_then(|rest| rest.split([' ', ';', '\r', '\t']).next());
+        let id = id.unwrap_or_else(|| panic!("no queue id: {trace:?}")).to_owned();
+        taken.entry(number).or_default().push(id);
+    }
+    taken
+}
+
+/// The queue ids that the journal knows as done.
+fn recorded(scene: &Scene) -> HashSet<String> {
+    let journal = std::fs::read_to_string(scene.proxy.state().join("journal.jsonl")).unwrap();
+    let lines = journal.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines
+        .filter(|line| line["outcome"] == "done")
+        .filter_map(|line| Some(line["queue_id"].as_str()?.to_owned()))
+        .collect()
+}
+
 fn verdict(scene: &Scene, counts: &Counts, submissions: usize, kills: u64) {
     settled(scene);
     let went = eventually("Postfix has delivered everything", || {
-        let deliveries = scene.sink.deliveries();
-        let accepted = deliveries.iter().filter(|delivery| delivery.accepted);
-        let went =
-            occurrences(&accepted.flat_map(|delivery| delivery.header("Message-ID")).collect::<String>());
-        (went.len() == submissions).then_some(went)
+        let taken = taken(scene);
+        (taken.len() == submissions).then_some(taken)
     });
+    let recorded = recorded(scene);
     let mut imap = scene.dovecot.login(SUPPORT);
     imap.ok("EXAMINE Sent");
     let fetched = imap.ok("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
     let copies = occurrences(&fetched.to_string());
-    let unknown = counts.unknown.lock().unwrap();
-    let of = |found: &HashMap<usize, usize>, times: usize| {
-        (0..submissions).filter(|number| found.get(number).copied().unwrap_or(0) == times).count()
+    let (cut, killed) = (counts.cut.lock().unwrap(), counts.kills.lock().unwrap());
+    // An attempt whose connection broke between the message's end and our answer, by a kill.
+    let by_kill = |number: usize| {
+        let spans = cut.get(&number).into_iter().flatten();
+        spans.filter(|span| killed.iter().any(|kill| overlap(span, kill))).count()
     };
-    let doubled = (0..submissions).filter(|number| went.get(number).is_some_and(|times| *times > 1)).count();
+    let times = |number: usize| went.get(&number).map_or(0, Vec::len);
+    let is_recorded = |id: &&String| recorded.contains(*id);
+    let with = |count: usize| (0..submissions).filter(|number| times(*number) == count).count();
+    let filed = |count: usize| {
+        (0..submissions).filter(|number| copies.get(number).copied().unwrap_or(0) == count).count()
+    };
+    let doubled: Vec<_> = (0..submissions).filter(|number| times(*number) > 1).collect();
+    let extra: usize = doubled.iter().map(|number| times(*number) - 1).sum();
+    let unrecorded: usize =
+        doubled.iter().map(|number| went[number].iter().filter(|id| !is_recorded(id)).count()).sum();
     println!("crash: {submissions} submissions, {kills} kills");
     println!("crash: {:>6} attempts", counts.attempts.load(Ordering::Relaxed));
-    println!("crash: {:>6} attempts whose answer was lost", unknown.values().sum::<usize>());
+    println!("crash: {:>6} attempts cut off after the message's end", cut.values().flatten().count());
+    println!("crash: {:>6} attempts refused after the message's end", counts.refused.load(Ordering::Relaxed));
     println!("crash: {:>6} acknowledged", counts.acknowledged.load(Ordering::Relaxed));
-    println!("crash: {:>6} upstream once", of(&went, 1));
-    println!("crash: {doubled:>6} upstream more than once: the answer was lost, and the client sent again");
-    println!("crash: {:>6} not upstream", of(&went, 0));
-    println!("crash: {:>6} in Sent exactly once", of(&copies, 1));
-    println!("crash: {:>6} in Sent never, {} more than once", of(&copies, 0), copies.len() - of(&copies, 1));
+    println!("crash: {:>6} upstream once", with(1));
+    println!("crash: {:>6} upstream more than once, {extra} copies too many:", doubled.len());
+    println!("crash: {unrecorded:>6}   the kill fell between upstream's 250 and the record of it");
+    println!(
+        "crash: {:>6}   the kill fell between that record and our 250",
+        extra.saturating_sub(unrecorded)
+    );
+    println!("crash: {:>6} not upstream", with(0));
+    println!("crash: {:>6} in Sent exactly once", filed(1));
+    println!("crash: {:>6} in Sent never, {} more than once", filed(0), copies.len() - filed(1));
     for number in 0..submissions {
-        let times = went.get(&number).copied().unwrap_or(0);
-        assert!(times >= 1, "message {number} was acknowledged and is not upstream");
-        let lost = unknown.get(&number).copied().unwrap_or(0);
-        assert!(times <= 1 + lost, "message {number} is upstream {times} times after {lost} lost answers");
+        let ids = went.get(&number).unwrap_or_else(|| panic!("message {number} is not upstream"));
+        assert!(
+            ids.iter().any(|id| is_recorded(&id)),
+            "message {number}: an answer without a record: {ids:?}"
+        );
+        let explained = by_kill(number);
+        assert!(
+            ids.len() <= 1 + explained,
+            "message {number} is upstream as {ids:?}, and {explained} kills fell between its end and our answer"
+        );
         let filed = copies.get(&number).copied().unwrap_or(0);
         assert_eq!(filed, 1, "message {number} in Sent\n{}", scene.proxy.log());
     }

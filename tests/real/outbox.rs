@@ -1,9 +1,13 @@
 //! What the team sees of what was sent: the copy in Sent, one of each, and the marked parent.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use crate::furnished::{furnished, furnished_with, upstream};
-use crate::support::dovecot::{self, SUPPORT};
+use crate::support::dovecot::{self, SUPPORT, SUPPORT_PASSWORD};
+use crate::support::scene::password;
 use crate::support::smtp::SmtpReply;
-use crate::support::{ALICE, BOB, Imap, Scene, Smtp, eventually};
+use crate::support::{ALICE, BOB, Dovecot, Imap, Scene, Smtp, eventually};
 
 /// An answer to `parent`, if there is one, with a body of its own.
 fn answer(id: &str, parent: &str, body: &str) -> Vec<u8> {
@@ -83,14 +87,29 @@ fn the_copy_is_in_sent_as_it_went_out() {
     let mut imap = scene.dovecot.login(SUPPORT);
     imap.ok("EXAMINE Sent");
     let filed = body(&mut imap, uid);
-    // Postfix puts its own trace in front of what it was handed.
-    let went = String::from_utf8_lossy(&went).into_owned();
-    let filed = String::from_utf8_lossy(&filed).into_owned();
-    assert!(went.ends_with(&filed), "{filed}\n---\n{went}");
-    assert!(!filed.contains("secret@example.net"));
+    assert_eq!(sha256(as_handed_in(&went, filed.len())), sha256(&filed));
+    assert!(!String::from_utf8_lossy(&filed).contains("secret@example.net"));
     let date = imap.ok(&format!("UID FETCH {uid} INTERNALDATE")).to_string();
     assert!(date.contains(&before[..11]), "{date} {before}");
-    assert!(std::fs::read_dir(scene.proxy.state().join("spool")).unwrap().next().is_none());
+    eventually("the spool is empty", || {
+        std::fs::read_dir(scene.proxy.state().join("spool")).unwrap().next().is_none().then_some(())
+    });
+}
+
+/// The last octets of what came out of Postfix, which puts nothing but its own trace before
+/// what it was handed.
+#[track_caller]
+fn as_handed_in(went: &[u8], octets: usize) -> &[u8] {
+    let (trace, message) = went.split_at(went.len() - octets);
+    let trace = String::from_utf8_lossy(trace).replace("\r\n\t", " ").replace("\r\n ", " ");
+    for field in trace.split_terminator("\r\n") {
+        assert!(field.starts_with("Received: ") || field.starts_with("Return-Path: "), "{field:?}");
+    }
+    message
+}
+
+fn sha256(octets: &[u8]) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets).as_ref().to_vec()
 }
 
 /// The day, as INTERNALDATE writes it.
@@ -108,7 +127,11 @@ fn the_copy_keeps_its_bcc() {
     imap.ok("EXAMINE Sent");
     let filed = String::from_utf8(body(&mut imap, uid)).unwrap();
     assert!(filed.contains("\r\nBcc: secret@example.net\r\n\r\nx"), "{filed}");
-    assert!(!scene.sink.wait(1)[0].text().contains("Bcc"));
+    // But for that field, it is what went out.
+    let without = filed.replacen("Bcc: secret@example.net\r\n", "", 1);
+    let went = scene.sink.wait(1)[0].message();
+    assert_eq!(sha256(as_handed_in(&went, without.len())), sha256(without.as_bytes()));
+    assert!(!String::from_utf8_lossy(&went).contains("Bcc"));
 }
 
 #[test]
@@ -190,6 +213,7 @@ fn the_parent_is_marked_for_everybody() {
     assert!(inbox[&3].flags.iter().any(|flag| flag == "$Forwarded"), "as an attachment: {:?}", inbox[&3]);
     let told = scene.proxy.run(&["message", "q1@example.net"], "");
     assert!(told.contains(BOB) && told.contains("answered it"), "{told}");
+    assert_eq!(scene.proxy.run(&["explain", "q1@example.net"], ""), told);
     let told = scene.proxy.run(&["message", "<fwd@example.org>"], "");
     assert!(told.contains("sent it") && told.contains("its copy is filed in Sent"), "{told}");
 }
@@ -250,6 +274,243 @@ fn the_outbox_is_bounded() {
     assert_eq!(hand_in(&mut smtp, &answer("2@example.org", "", "body")).code, 250);
     settled(&scene);
     assert_eq!((copies(&scene, "1@example.org").len(), copies(&scene, "2@example.org").len()), (0, 1));
+}
+
+#[test]
+fn one_person_cannot_fill_the_outbox() {
+    let extra = "[outbox]\nentries = 4\nuser_percent = 50\n";
+    let mut scene = furnished_with(dovecot::Settings::default(), extra);
+    let (mut bob, mut alice) = (logged_in_to_the_host(&scene), scene.smtp(ALICE));
+    assert_eq!(hand_in(&mut alice, &answer("alice@example.org", "", "body")).code, 250);
+    settled(&scene);
+    scene.dovecot.stop();
+    for id in ["1@example.org", "2@example.org"] {
+        assert_eq!(hand_in(&mut bob, &answer(id, "", "body")).code, 250);
+    }
+    let full = bob.command(&format!("MAIL FROM:<{SUPPORT}>")).to_string();
+    assert!(full.starts_with("452 4.3.1 ") && full.contains("of yours"), "{full}");
+    assert_eq!(hand_in(&mut alice, &answer("3@example.org", "", "body")).code, 250, "there is room for her");
+    scene.dovecot.resume();
+    assert_eq!(eventually_sent(&mut bob, &answer("4@example.org", "", "body")), 250);
+    settled(&scene);
+    for id in ["1@example.org", "2@example.org", "3@example.org", "4@example.org"] {
+        assert_eq!(copies(&scene, id).len(), 1, "{id}");
+    }
+}
+
+/// Hands in until there is room.
+fn eventually_sent(smtp: &mut Smtp, message: &[u8]) -> u16 {
+    eventually("there is room", || {
+        smtp.command(&format!("MAIL FROM:<{SUPPORT}>")).code.eq(&250).then_some(())
+    });
+    smtp.command("RSET");
+    hand_in(smtp, message).code
+}
+
+const INFO: &str = "info@example.org";
+
+/// A mailbox on a host of its own, which does not answer: its messages are put off together, and
+/// those of others are filed.
+#[test]
+fn a_dead_host_keeps_nobody_elses_copies_waiting() {
+    let users = [SUPPORT, INFO].map(|user| (user.to_owned(), SUPPORT_PASSWORD.to_owned()));
+    let settings = dovecot::Settings { users: users.into(), ..dovecot::Settings::default() };
+    let scene = furnished_with(settings.clone(), "");
+    let second = Dovecot::with(scene.ca.localhost(), settings);
+    let (imap, smtp) = (second.imaps().port(), scene.postfix.submissions().port());
+    let (imap, smtp, ca_file) = (format!("localhost:{imap}"), format!("localhost:{smtp}"), scene.ca.file());
+    let upstream = ["--imap", &imap, "--smtp", &smtp, "--ca-file", ca_file.to_str().unwrap()];
+    let arguments = [&["mailbox", "add", INFO, "--password-stdin"], &upstream[..]].concat();
+    scene.proxy.run(&arguments, &format!("{SUPPORT_PASSWORD}\n"));
+    scene.proxy.run(&["grant", "add", BOB, INFO, "responder"], "");
+    second.freeze();
+    let mut smtp = scene.proxy.smtp(&scene.ca, &format!("{BOB}/{INFO}"), &password(BOB));
+    for id in 1..=3 {
+        let message = answer(&format!("{id}@info.example.org"), "", "body");
+        let message = String::from_utf8(message).unwrap().replace(SUPPORT, INFO);
+        smtp.expect(250, &format!("MAIL FROM:<{INFO}>"));
+        smtp.expect(250, "RCPT TO:<customer@example.net>");
+        assert_eq!(smtp.data(message.as_bytes()).code, 250);
+    }
+    send(&scene, BOB, &answer("live@example.org", "", "body"));
+    eventually("the other host's copy is filed", || {
+        (copies(&scene, "live@example.org").len() == 1).then_some(())
+    });
+    let tries = eventually("the dead host is given up for now", || {
+        let list: serde_json::Value =
+            serde_json::from_str(&scene.proxy.run(&["outbox", "list", "--json"], "")).unwrap();
+        let tries: Vec<_> =
+            list.as_array().unwrap().iter().map(|row| row["tries"].as_u64().unwrap()).collect();
+        tries.iter().any(|tries| *tries > 0).then_some(tries)
+    });
+    assert!(tries.len() == 3 && tries.iter().all(|tries| *tries > 0), "{tries:?}");
+    second.thaw();
+}
+
+/// Alice's own mail and the shared mailbox in one session, her own copies put where clients put
+/// them.
+#[test]
+fn doubles_in_the_combined_view() {
+    let users = [(SUPPORT, SUPPORT_PASSWORD.to_owned()), (ALICE, password(ALICE))];
+    let users = users.map(|(user, word)| (user.to_owned(), word)).into();
+    let scene = furnished_with(dovecot::Settings { users, ..dovecot::Settings::default() }, "");
+    let (imap, smtp) = (scene.dovecot.imaps().port(), scene.postfix.submissions().port());
+    let (imap, smtp, ca_file) = (format!("localhost:{imap}"), format!("localhost:{smtp}"), scene.ca.file());
+    let own = ["user", "host", ALICE, "--imap", &imap, "--smtp", &smtp, "--pass-through", "--ca-file"];
+    scene.proxy.run(&[&own[..], &[ca_file.to_str().unwrap()]].concat(), "");
+    let word = password(ALICE);
+    let mut combined = scene.proxy.imap(&scene.ca, ALICE, &word);
+    let mut account = scene.imap(ALICE);
+    let mut smtp = scene.proxy.smtp(&scene.ca, ALICE, &word);
+    let mut send = |message: &[u8]| {
+        let reply = hand_in(&mut smtp, message);
+        assert_eq!(reply.code, 250, "{reply}\n{}", scene.proxy.log());
+        settled(&scene);
+    };
+    let own_copies = |id: &str| {
+        let mut imap = scene.dovecot.login(ALICE);
+        imap.ok("EXAMINE Sent");
+        let found = imap.ok(&format!("UID SEARCH HEADER Message-ID <{id}>")).lines();
+        found
+            .iter()
+            .find_map(|line| line.strip_prefix("* SEARCH"))
+            .unwrap_or_default()
+            .split_whitespace()
+            .count()
+    };
+    let message = |id: &str| answer(&format!("{id}@example.org"), "", &"a line\r\n".repeat(20));
+    let place = "Shared/support/Sent";
+
+    // After ours, and before it, into the shared folder; by the account view, too.
+    send(&message("after"));
+    let stored = combined.append(place, "\\Seen", &message("after"));
+    assert!(stored.is_ok() && stored.to_string().contains("[APPENDUID "), "{stored}");
+    assert!(combined.append(place, "\\Seen", &message("before")).is_ok());
+    send(&message("before"));
+    send(&message("account"));
+    assert!(account.append("Sent", "\\Seen", &message("account")).is_ok());
+    assert!(account.append("Sent", "\\Seen", &message("account-before")).is_ok());
+    send(&message("account-before"));
+    for id in ["after", "before", "account", "account-before"] {
+        let id = format!("{id}@example.org");
+        assert_eq!((copies(&scene, &id).len(), own_copies(&id)), (1, 0), "{id}");
+    }
+
+    // Into her own Sent, as a client does whose identity is the person: hers is hers.
+    send(&message("own-after"));
+    assert!(combined.append("Sent", "\\Seen", &message("own-after")).is_ok());
+    assert!(combined.append("Sent", "\\Seen", &message("own-before")).is_ok());
+    send(&message("own-before"));
+    for id in ["own-after", "own-before"] {
+        let id = format!("{id}@example.org");
+        assert_eq!((copies(&scene, &id).len(), own_copies(&id)), (1, 1), "{id}");
+    }
+
+    // Her own mail is her own client's to file.
+    let own = String::from_utf8(message("personal")).unwrap().replace(SUPPORT, ALICE);
+    smtp.expect(250, &format!("MAIL FROM:<{ALICE}>"));
+    smtp.expect(250, "RCPT TO:<customer@example.net>");
+    assert_eq!(smtp.data(own.as_bytes()).code, 250);
+    settled(&scene);
+    assert!(combined.append("Sent", "\\Seen", own.as_bytes()).is_ok());
+    assert_eq!((copies(&scene, "personal@example.org").len(), own_copies("personal@example.org")), (0, 1));
+}
+
+/// The scripts that Debian's msmtp brings: a message in a queue, sent again until it goes.
+#[test]
+fn a_queue_that_tries_again_does_not_answer_twice() {
+    let scene = furnished();
+    scene.proxy.run(&["mailbox", "set", SUPPORT, "collision_minutes=30"], "");
+    for (id, parent) in [("1@example.org", "q1@example.net"), ("3@example.org", "q3@example.net")] {
+        send(&scene, ALICE, &answer(id, parent, "body"));
+    }
+    settled(&scene);
+    let home = tempfile::tempdir().unwrap();
+    let queue = home.path().join(".msmtpqueue");
+    std::fs::create_dir(&queue).unwrap();
+    let settings = format!(
+        "account default\nhost localhost\nport {}\ntls on\ntls_starttls off\ntls_trust_file {}\n\
+         auth plain\nuser {BOB}/{SUPPORT}\npassword \"{}\"\nset_msgid_header off\n",
+        scene.proxy.submissions().port(),
+        scene.ca.file().display(),
+        password(BOB),
+    );
+    let file = home.path().join(".msmtprc");
+    std::fs::write(&file, settings).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let script = |name: &str, arguments: &[&str], input: &[u8]| {
+        let path = format!("/usr/libexec/msmtp/msmtpqueue/{name}");
+        let mut child = Command::new("timeout")
+            .args(["60", "sh", &path])
+            .args(arguments)
+            .env("HOME", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let waiting = || {
+        std::fs::read_dir(&queue)
+            .unwrap()
+            .flatten()
+            .filter(|file| file.path().extension().is_some_and(|extension| extension == "mail"))
+            .count()
+    };
+    // As a mail program writes it, and as a script does: without Message-ID, and a Date that
+    // msmtp writes anew each time.
+    let whole = answer("second@example.org", "q1@example.net", "body");
+    let bare = format!("From: {SUPPORT}\nTo: customer@example.net\nIn-Reply-To: <q3@example.net>\n\nbody\n");
+    for message in [whole.as_slice(), bare.as_bytes()] {
+        script("msmtp-enqueue.sh", &["--read-envelope-from", "--read-recipients"], message);
+    }
+    assert_eq!(waiting(), 2);
+    for _ in 0..3 {
+        let said = script("msmtp-runqueue.sh", &[], b"");
+        assert!(said.matches("550 5.7.1 ").count() == 2 && said.contains(ALICE), "{said}");
+        assert_eq!(waiting(), 2, "it keeps what was refused, and tries again");
+    }
+    assert_eq!(scene.sink.wait(2).len(), 2, "hers alone went out");
+}
+
+/// Two people, two programs, one second.
+#[test]
+fn swaks_twice_at_once_is_one_answer() {
+    let scene = furnished();
+    scene.proxy.run(&["mailbox", "set", SUPPORT, "collision_minutes=30"], "");
+    let server = format!("localhost:{}", scene.proxy.submissions().port());
+    let start = |who: &str| {
+        Command::new("timeout")
+            .args(["60", "swaks", "--server", &server, "--tls-on-connect", "--auth", "PLAIN"])
+            .args(["--auth-user", &format!("{who}/{SUPPORT}"), "--auth-password", &password(who)])
+            .args([
+                "--from",
+                SUPPORT,
+                "--to",
+                "customer@example.net",
+                "--header",
+                "In-Reply-To: <q2@example.net>",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let both = [start(ALICE), start(BOB)];
+    let ended = both.map(|child| child.wait_with_output().unwrap());
+    let mut codes = ended.each_ref().map(|output| output.status.code());
+    codes.sort_unstable();
+    // 26: refused after DATA, as swaks counts.
+    assert_eq!(codes, [Some(0), Some(26)], "{ended:?}");
+    settled(&scene);
+    // It writes a Message-ID of its own each time: started again by hand, it means it.
+    let refused = if ended[0].status.success() { BOB } else { ALICE };
+    assert_eq!(start(refused).wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!(scene.sink.wait(2).len(), 2);
 }
 
 #[test]

@@ -191,7 +191,7 @@ impl Session {
     /// cannot be had then would leave the flags. `false` if there is none.
     pub(super) async fn prepare_strip(&mut self) -> Result<bool, Ended> {
         let Ok(target) = self.target() else { return Ok(false) };
-        let lease = self.services.pools.housekeeping_lease(&target, Instant::now() + REFRESH);
+        let lease = self.services.pools.working_lease(&target, Instant::now() + REFRESH);
         self.stripper = match self.watch.unless_lost(Waiting::Upstream, lease).await? {
             Ok(lease) => Some(lease),
             Err(error) => {

@@ -64,6 +64,11 @@ impl Entry {
         self.is_open() && !self.busy && self.due.is_some_and(|due| due <= now)
     }
 
+    /// Nobody knows whether it went out.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.record.fate == Fate::Spooled && !self.live
+    }
+
     /// Neither under way nor wanted, nor for an admin to look at.
     fn is_done(&self) -> bool {
         self.record.fate == Fate::Accepted && !self.is_open() && !self.busy
@@ -172,7 +177,8 @@ impl Book {
     }
 
     /// The same message, octet for octet, from the same user, not being handed in just now:
-    /// what a client sends again that did not hear the answer.
+    /// what a client sends again that did not hear the answer. One of unknown outcome, as long
+    /// as it is listed: queues try for days.
     pub(super) fn twins<'a>(&'a self, record: &'a Outgoing) -> impl Iterator<Item = &'a Entry> {
         let ids = record.message_id.as_ref().map(|id| self.with_message(record.mailbox, id));
         let same = move |entry: &&Entry| {
@@ -181,7 +187,7 @@ impl Book {
                 && !entry.live
                 && other.user == record.user
                 && other.digest == record.digest
-                && record.at.0 - other.at.0 <= RECENT
+                && (entry.is_unknown() || record.at.0 - other.at.0 <= RECENT)
         };
         ids.into_iter().flatten().filter(same)
     }
@@ -282,6 +288,24 @@ impl Book {
         Some(entry.record.id)
     }
 
+    /// The attempt broke off: what was under way may have been done.
+    pub(super) fn broke_off(&mut self, mailbox: MailboxId, why: &str, now: Timestamp, patience: i64) {
+        for entry in self.entries.values_mut().filter(|entry| entry.record.mailbox == mailbox) {
+            entry.doubtful |= entry.busy;
+        }
+        self.put_off_mailbox(mailbox, why, now, patience);
+    }
+
+    /// The mailbox's host is out of reach: all of it that is under way or due waits, so that
+    /// its host is not asked for one after the other.
+    pub(super) fn put_off_mailbox(&mut self, mailbox: MailboxId, why: &str, now: Timestamp, patience: i64) {
+        let of_it = |entry: &&Entry| entry.record.mailbox == mailbox && (entry.busy || entry.is_due(now));
+        let ids: Vec<_> = self.entries.values().filter(of_it).map(|entry| entry.record.id).collect();
+        for id in ids {
+            self.put_off(id, why.to_owned(), now, patience);
+        }
+    }
+
     /// When the next thing is due that is not due yet.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.entries
@@ -291,7 +315,8 @@ impl Book {
             .min()
     }
 
-    /// An attempt failed: another follows, unless it has gone on for `patience` milliseconds.
+    /// An attempt failed: another follows, unless it has gone on for `patience` milliseconds. A
+    /// copy then waits for an admin; a mark, which nobody would set by hand, is given up.
     pub(super) fn put_off(&mut self, id: OutboxId, why: String, now: Timestamp, patience: i64) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.busy = false;
@@ -301,6 +326,18 @@ impl Book {
         entry.tries = entry.tries.saturating_add(1);
         let over = now.0 - entry.record.at.0 > patience;
         entry.due = (!over).then_some(now.plus_millis(wait));
+        if over
+            && !entry.wants_filing()
+            && let Some(answers) = &mut entry.record.answers
+        {
+            answers.marking = ParentMark::Refused;
+        }
+    }
+
+    /// Messages of unknown outcome that have been listed for longer than `patience` milliseconds.
+    pub(super) fn lapsed(&self, now: Timestamp, patience: i64) -> Vec<OutboxId> {
+        let lapsed = |entry: &&Entry| entry.is_unknown() && now.0 - entry.record.at.0 > patience;
+        self.entries.values().filter(lapsed).map(|entry| entry.record.id).collect()
     }
 
     /// Messages that are done with and no more needed, taken out; `keep` says for how many
@@ -319,7 +356,8 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::outgoing;
+    use crate::policy::Mark;
+    use crate::store::{Answers, outgoing};
     use crate::types::{FolderName, UidValidity};
 
     fn book(records: impl IntoIterator<Item = Outgoing>) -> Book {
@@ -416,6 +454,46 @@ mod tests {
         assert!(now.0 > 7 * day && now.0 < 7 * day + BACK_OFF.1 * 2, "{now:?}");
         assert!((300..400).contains(&tries), "{tries}");
         assert!(book.expire(Timestamp(30 * day), |_| RECENT).is_empty(), "kept for an admin");
+    }
+
+    #[test]
+    fn a_mark_is_tried_for_as_long_and_then_given_up() {
+        let answers = Answers {
+            parent: MessageId::parse("<q@x>").unwrap(),
+            mark: Mark::Answered,
+            marking: ParentMark::Wanted,
+        };
+        let filed = Outgoing { copy: Filing::Filed(None), answers: Some(answers), ..outgoing(1, 1, "<1@x>") };
+        let mut book = book([filed]);
+        assert_eq!(book.take_due(MailboxId(1), NOW), Some(OutboxId(1)));
+        book.put_off(OutboxId(1), "it refuses the mark".into(), NOW, RECENT);
+        assert!(book.get(OutboxId(1)).unwrap().is_open() && book.next_due() > Some(NOW));
+        book.put_off(OutboxId(1), "it refuses the mark".into(), Timestamp(RECENT + 1), RECENT);
+        assert!(book.get(OutboxId(1)).unwrap().is_done() && book.next_due().is_none());
+    }
+
+    #[test]
+    fn all_of_a_mailbox_waits_for_its_host_and_nobody_else_does() {
+        let elsewhere = Outgoing { mailbox: MailboxId(2), ..outgoing(9, 1, "<9@x>") };
+        let mut book = book([outgoing(1, 1, "<1@x>"), outgoing(2, 1, "<2@x>"), elsewhere]);
+        assert_eq!(book.take_due(MailboxId(1), NOW), Some(OutboxId(1)));
+        book.put_off_mailbox(MailboxId(1), "no host", NOW, RECENT);
+        assert_eq!(book.take_due(MailboxId(1), NOW), None, "neither the one begun nor those behind it");
+        assert_eq!(book.take_due(MailboxId(2), NOW), Some(OutboxId(9)));
+        let later = NOW.plus_millis(BACK_OFF.0);
+        assert_eq!(book.take_due(MailboxId(1), later), Some(OutboxId(1)), "it is not busy for ever");
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_settled_by_its_twin_or_lapses() {
+        let unknown = Outgoing { fate: Fate::Spooled, ..outgoing(1, 1, "<1@x>") };
+        let again = Outgoing { id: OutboxId(2), at: Timestamp(2 * RECENT), ..unknown.clone() };
+        let mut book = book([unknown]);
+        assert_eq!(book.twins(&again).count(), 1, "a queue tries again late");
+        assert_eq!(book.lapsed(Timestamp(3 * RECENT), 3 * RECENT), []);
+        assert_eq!(book.lapsed(Timestamp(3 * RECENT + 1), 3 * RECENT), [OutboxId(1)]);
+        book.get_mut(OutboxId(1)).unwrap().live = true;
+        assert_eq!(book.lapsed(Timestamp(4 * RECENT), 3 * RECENT), [], "it is being handed in");
     }
 
     #[test]

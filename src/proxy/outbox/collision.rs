@@ -26,9 +26,18 @@ struct Given {
     number: u64,
     user: UserId,
     at: Timestamp,
-    /// It is on its way and may still fail.
-    pending: bool,
+    standing: Standing,
     recipients: Vec<String>,
+}
+
+/// Where an answer stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::proxy) enum Standing {
+    /// It is on its way and may still fail.
+    UnderWay,
+    Sent,
+    /// Its end went up, and nobody knows what became of it.
+    Unknown,
 }
 
 /// A message that was refused: the same user may send another one.
@@ -46,26 +55,37 @@ pub(in crate::proxy) struct Look {
     pub(in crate::proxy) date: Option<String>,
 }
 
+impl Look {
+    /// Whether it is one that was refused before, sent again by a queue. Without a Message-ID
+    /// the Date says nothing: it is the sending program's, written anew at each attempt (msmtp).
+    fn is_again(&self, refused: &Self) -> bool {
+        self.message_id == refused.message_id && (self.message_id.is_none() || self.date == refused.date)
+    }
+}
+
 /// Somebody else's answer, lately.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::proxy) struct Answered {
     pub(in crate::proxy) user: UserId,
     pub(in crate::proxy) at: Timestamp,
-    pub(in crate::proxy) pending: bool,
+    pub(in crate::proxy) standing: Standing,
     pub(in crate::proxy) recipients: Vec<String>,
 }
 
 impl Answers {
-    /// What records of messages that went out tell.
+    /// What records of messages that went out, or may have, tell.
     pub(super) fn of<'a>(records: impl Iterator<Item = &'a Outgoing>) -> Mutex<Self> {
         let mut answers = Self::default();
-        for record in records.filter(|record| record.fate == Fate::Accepted) {
+        for record in records {
             let Some(answer) = record.answers.as_ref().filter(|answer| answer.mark == Mark::Answered) else {
                 continue;
             };
             let key = (record.mailbox, answer.parent.clone());
             let number = answers.add(key, record.user, record.at);
-            answers.sent(number, &record.recipients);
+            match record.fate {
+                Fate::Accepted => answers.stands(number, Standing::Sent, &record.recipients),
+                Fate::Spooled => answers.stands(number, Standing::Unknown, &record.recipients),
+            }
         }
         Mutex::new(answers)
     }
@@ -80,16 +100,17 @@ impl Answers {
     ) -> Result<u64, Answered> {
         let recent = |at: Timestamp| now.0 - at.0 <= window;
         let mut others = self.given.get(&key).into_iter().flatten();
-        let other = others.rfind(|given| given.user != user && (given.pending || recent(given.at)));
+        let counts = |given: &&Given| given.standing == Standing::UnderWay || recent(given.at);
+        let other = others.rfind(|given| given.user != user && counts(given));
         let Some(other) = other else { return Ok(self.add(key, user, now)) };
         let answered = Answered {
             user: other.user,
             at: other.at,
-            pending: other.pending,
+            standing: other.standing,
             recipients: other.recipients.clone(),
         };
         let refusals = || self.refused.iter().filter(|refusal| refusal.key == key && refusal.user == user);
-        let refused_so = refusals().any(|refusal| refusal.look == *look);
+        let refused_so = refusals().any(|refusal| look.is_again(&refusal.look));
         // Who was told of this answer and sends another message means it.
         let told = refusals().any(|refusal| recent(refusal.at) && refusal.at.0 >= answered.at.0);
         if told && !refused_so {
@@ -106,7 +127,8 @@ impl Answers {
 
     fn add(&mut self, key: Key, user: UserId, at: Timestamp) -> u64 {
         self.last += 1;
-        let given = Given { number: self.last, user, at, pending: true, recipients: Vec::new() };
+        let standing = Standing::UnderWay;
+        let given = Given { number: self.last, user, at, standing, recipients: Vec::new() };
         self.order.push_back(key.clone());
         self.given.entry(key).or_default().push(given);
         if self.order.len() > KNOWN
@@ -121,11 +143,20 @@ impl Answers {
         self.last
     }
 
-    fn sent(&mut self, number: u64, recipients: &[String]) {
+    fn stands(&mut self, number: u64, standing: Standing, recipients: &[String]) {
         let mut given = self.given.values_mut().flatten();
         if let Some(given) = given.find(|given| given.number == number) {
-            given.pending = false;
+            given.standing = standing;
             given.recipients = recipients.to_vec();
+        }
+    }
+
+    /// An admin says that what was unknown of this user's did not go out.
+    fn release_unknown(&mut self, key: &Key, user: UserId) {
+        let given = self.given.get(key).into_iter().flatten();
+        let unknown = given.filter(|given| given.user == user && given.standing == Standing::Unknown);
+        for number in unknown.map(|given| given.number).collect::<Vec<_>>() {
+            self.release(key, number);
         }
     }
 
@@ -143,11 +174,13 @@ impl Answers {
     }
 }
 
-/// Leave to answer a message, for as long as the answer is on its way; dropped, it is free again.
+/// Leave to answer a message, for as long as the answer is on its way. Dropped before its end
+/// goes up, the place is free again; after that, the answer may have gone out, and counts.
 pub(in crate::proxy) struct Reservation {
     outbox: Arc<Outbox>,
     key: Key,
     number: Option<u64>,
+    goes: bool,
 }
 
 impl Outbox {
@@ -163,7 +196,14 @@ impl Outbox {
         let key = (mailbox, parent.clone());
         let window = i64::from(minutes) * 60_000;
         let number = self.answers().reserve(key.clone(), user, look, (clock::now(), window))?;
-        Ok(Reservation { outbox: Arc::clone(self), key, number: Some(number) })
+        Ok(Reservation { outbox: Arc::clone(self), key, number: Some(number), goes: false })
+    }
+
+    /// A message of unknown outcome is taken not to have gone out.
+    pub(super) fn unanswered(&self, record: &Outgoing) {
+        if let Some(answers) = record.answers.as_ref().filter(|_| record.fate == Fate::Spooled) {
+            self.answers().release_unknown(&(record.mailbox, answers.parent.clone()), record.user);
+        }
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
@@ -172,17 +212,30 @@ impl Outbox {
 }
 
 impl Reservation {
+    /// The message's end goes up.
+    pub(in crate::proxy) fn goes(&mut self) {
+        self.goes = true;
+    }
+
     /// The answer has gone out.
     pub(in crate::proxy) fn sent(mut self, recipients: &[String]) {
         if let Some(number) = self.number.take() {
-            self.outbox.answers().sent(number, recipients);
+            self.outbox.answers().stands(number, Standing::Sent, recipients);
         }
+    }
+
+    /// Upstream has refused it.
+    pub(in crate::proxy) fn free(mut self) {
+        self.goes = false;
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(number) = self.number.take() {
+        let Some(number) = self.number.take() else { return };
+        if self.goes {
+            self.outbox.answers().stands(number, Standing::Unknown, &[]);
+        } else {
             self.outbox.answers().release(&self.key, number);
         }
     }
@@ -213,7 +266,7 @@ mod tests {
     fn the_second_is_refused_and_confirms_with_another_message() {
         let mut answers = Answers::default();
         let first = ask(&mut answers, ALICE, "<a1>", 0).unwrap();
-        answers.sent(first, &["customer@example.net".into()]);
+        answers.stands(first, Standing::Sent, &["customer@example.net".into()]);
         assert_eq!(ask(&mut answers, BOB, "<b1>", 1), Err(ALICE));
         assert_eq!(ask(&mut answers, BOB, "<b1>", 2), Err(ALICE), "a queue tries again");
         assert!(ask(&mut answers, BOB, "<b2>", 3).is_ok(), "a person means it");
@@ -222,14 +275,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_queue_sends_again_is_no_confirmation() {
+        let look = |id: Option<&str>, date: &str| Look {
+            message_id: id.map(str::to_owned),
+            date: Some(date.into()),
+        };
+        for (first, second, again) in [
+            (look(Some("<a>"), "Mon"), look(Some("<a>"), "Mon"), true),
+            (look(Some("<a>"), "Mon"), look(Some("<a>"), "Tue"), false),
+            (look(Some("<a>"), "Mon"), look(Some("<b>"), "Mon"), false),
+            (look(None, "Mon"), look(Some("<b>"), "Mon"), false),
+            (look(None, "Mon"), look(None, "Tue"), true),
+        ] {
+            assert_eq!(second.is_again(&first), again, "{first:?} {second:?}");
+        }
+    }
+
+    #[test]
     fn the_window_ends_and_ones_own_answer_is_none() {
         let mut answers = Answers::default();
         let first = ask(&mut answers, ALICE, "<a1>", 0).unwrap();
-        answers.sent(first, &[]);
+        answers.stands(first, Standing::Sent, &[]);
         assert!(ask(&mut answers, ALICE, "<a2>", 1).is_ok());
         let mut answers = Answers::default();
         let first = ask(&mut answers, ALICE, "<a1>", 0).unwrap();
-        answers.sent(first, &[]);
+        answers.stands(first, Standing::Sent, &[]);
         assert!(ask(&mut answers, BOB, "<b1>", 11).is_ok());
     }
 
@@ -244,13 +314,34 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_outcome_counts_until_it_is_known_or_the_window_is_over() {
+        let mut answers = Answers::default();
+        let first = ask(&mut answers, ALICE, "<a1>", 0).unwrap();
+        answers.stands(first, Standing::Unknown, &[]);
+        assert_eq!(ask(&mut answers, BOB, "<b1>", 1), Err(ALICE));
+        assert!(ask(&mut answers, ALICE, "<a1>", 1).is_ok(), "her own retry passes");
+        answers = Answers::default();
+        let first = ask(&mut answers, ALICE, "<a1>", 0).unwrap();
+        answers.stands(first, Standing::Unknown, &[]);
+        assert!(ask(&mut answers, BOB, "<b1>", 11).is_ok(), "the window is over");
+        answers = Answers::default();
+        let first = ask(&mut answers, ALICE, "<a1>", 0).unwrap();
+        answers.stands(first, Standing::Unknown, &[]);
+        answers.release_unknown(&key(), BOB);
+        assert_eq!(ask(&mut answers, BOB, "<b1>", 1), Err(ALICE));
+        answers.release_unknown(&key(), ALICE);
+        assert!(ask(&mut answers, BOB, "<b1>", 1).is_ok(), "it did not go out");
+        assert_eq!((answers.given.len(), answers.order.len()), (1, 1));
+    }
+
+    #[test]
     fn a_new_answer_is_told_of_too() {
         let mut answers = Answers::default();
         let first = ask(&mut answers, ALICE, "<a1>", 0).unwrap();
-        answers.sent(first, &[]);
+        answers.stands(first, Standing::Sent, &[]);
         assert_eq!(ask(&mut answers, BOB, "<b1>", 1), Err(ALICE));
         let third = answers.add(key(), UserId(3), Timestamp(2 * MINUTE));
-        answers.sent(third, &[]);
+        answers.stands(third, Standing::Sent, &[]);
         assert_eq!(ask(&mut answers, BOB, "<b2>", 3), Err(UserId(3)));
         assert!(ask(&mut answers, BOB, "<b3>", 4).is_ok());
     }

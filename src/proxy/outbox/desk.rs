@@ -83,6 +83,7 @@ impl Outbox {
             entry.record.clone()
         };
         self.forget(id);
+        self.unanswered(&record);
         Ok(record)
     }
 }

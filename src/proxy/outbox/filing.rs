@@ -15,9 +15,19 @@ use crate::store::{Filing, Mailbox, Outgoing, Place};
 use crate::types::{FolderName, MessageId, UidSet, UidValidity};
 use crate::upstream::{Answered, CommandError, Lease, Unfinished};
 
-/// Longest time for a look into a folder: a search by header reads every message of it on a
-/// host without an index.
-pub(super) const LOOK: Duration = Duration::from_secs(60);
+/// Longest time for a look into folders: a search by header reads every message on a host
+/// without an index.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// The same on the daemon's own connection, at the first attempt; twice as long at each further
+/// one. People's folder lists and counts wait for it 5 seconds.
+const SHORT_LOOK: Duration = Duration::from_secs(4);
+
+/// When a look must have come to an end.
+pub(super) fn look_by(lease: &Lease, tries: u32) -> Instant {
+    let patience = if lease.is_own() { SHORT_LOOK * (1 << tries.min(4)) } else { LOOK };
+    Instant::now() + patience.min(LOOK)
+}
 
 /// A folder as the host calls it.
 pub(super) struct Folder {
@@ -35,9 +45,13 @@ impl Outbox {
     ) -> Result<Option<Place>, Failed> {
         let folder = sent_folder(&hands.folders, mailbox)?;
         let lease = &mut hands.lease;
-        let doubtful = self.book().get(record.id).is_some_and(|entry| entry.doubtful);
-        if doubtful && let Some(place) = self.look(lease, &folder, record).await? {
-            return Ok(Some(place));
+        let (doubtful, tries) =
+            self.book().get(record.id).map_or((false, 0), |entry| (entry.doubtful, entry.tries));
+        if doubtful {
+            let deadline = look_by(lease, tries);
+            if let Some(place) = self.look(lease, &folder, record, deadline).await? {
+                return Ok(Some(place));
+            }
         }
         let file = match tokio::fs::File::open(self.spool.path(record.id)).await {
             Ok(file) => file,
@@ -77,11 +91,12 @@ impl Outbox {
 
     /// The copy, where an earlier attempt may have stored it: a message in the folder with
     /// this Message-ID and, within 2 %, this size, that is not the copy of another message.
-    async fn look(
+    pub(super) async fn look(
         &self,
         lease: &mut Lease,
         folder: &Folder,
         record: &Outgoing,
+        deadline: Instant,
     ) -> Result<Option<Place>, Failed> {
         let Some(id) = &record.message_id else {
             let why = "it may be filed already, and has no Message-ID to look for: \
@@ -90,7 +105,6 @@ impl Outbox {
         };
         let slack = record.octets / 50;
         let sizes = Some((record.octets - slack, record.octets + slack));
-        let deadline = Instant::now() + LOOK;
         let found = find(lease, folder, id, sizes, deadline).await.map_err(|error| lost(&error))?;
         let Some((validity, uids)) = found else {
             return Err(Failed::Refused("the mail host refuses to look into the folder".to_owned()));
@@ -109,7 +123,7 @@ impl Outbox {
 }
 
 /// The folder that is pinned as Sent and exists. It is not created: an admin pins it.
-fn sent_folder(folders: &Inventory, mailbox: &Mailbox) -> Result<Folder, Failed> {
+pub(super) fn sent_folder(folders: &Inventory, mailbox: &Mailbox) -> Result<Folder, Failed> {
     let pinned = mailbox.pins.iter().filter(|pin| pin.class == FolderClass::Sent);
     let mut entries = pinned.filter_map(|pin| folders.find(&pin.folder));
     let entry = entries.find(|entry| entry.attributes.is_selectable());

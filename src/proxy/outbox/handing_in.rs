@@ -13,7 +13,7 @@ use super::{Outbox, Trouble, clock};
 use crate::policy::Receipt;
 use crate::smtp::Unstuffer;
 use crate::store::{Answers, Fate, Filing, Outgoing, SentCopy};
-use crate::types::{MessageId, OutboxId};
+use crate::types::{MessageId, OutboxId, UserId};
 
 /// The copy of a message that is coming in.
 pub(in crate::proxy) struct Draft {
@@ -39,19 +39,20 @@ pub(in crate::proxy) struct Details {
 
 impl Outbox {
     /// Whether a message of this size would find room now.
-    pub(in crate::proxy) fn has_room(&self, octets: u64) -> bool {
-        self.spool.has_room(octets)
+    pub(in crate::proxy) fn has_room(&self, user: UserId, octets: u64) -> Result<(), Trouble> {
+        self.spool.check(user, octets)
     }
 
     /// A message comes in. `head`: its header section as the client sent it, and as it is filed.
     pub(in crate::proxy) fn draft(
         self: &Arc<Self>,
+        user: UserId,
         sent_copy: SentCopy,
         head: (&[u8], &[u8]),
     ) -> Result<Draft, Trouble> {
         let id = self.book().next_id(clock::now());
         let (message, copy) = match sent_copy {
-            SentCopy::File => (Some(Message::new(id, self.spool.enter()?)), Filing::Wanted),
+            SentCopy::File => (Some(Message::new(id, self.spool.enter(user)?)), Filing::Wanted),
             SentCopy::Client => (None, Filing::Client),
             SentCopy::Upstream => (None, Filing::Upstream),
         };

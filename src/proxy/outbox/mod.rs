@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 pub(super) use book::Copy;
-pub(super) use collision::{Answered, Look, Reservation};
+pub(super) use collision::{Answered, Look, Reservation, Standing};
 pub use desk::{Row, State};
 pub(super) use handing_in::{Details, Draft, Pending};
 pub(super) use parent::Undecided;
@@ -60,13 +60,20 @@ pub struct Settings {
     pub octets: u64,
     /// Most messages that wait. Default 10,000: the same day in short messages.
     pub entries: u64,
+    /// Per cent of both that one person's messages may take; who has none waiting may always
+    /// hand one in. Default 25: one mailbox whose host is away, or one script that sends
+    /// without end, leaves room for everybody else.
+    pub user_percent: u8,
     /// Days for which filing is tried again before an admin must look. Default 7.
     pub retry_days: u32,
+    /// Hours for which a message of unknown outcome is listed before it is forgotten. Default
+    /// 72: a weekend, in which its client may send it again and settle it, or an admin look.
+    pub unknown_hours: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { octets: 2 << 30, entries: 10_000, retry_days: 7 }
+        Self { octets: 2 << 30, entries: 10_000, user_percent: 25, retry_days: 7, unknown_hours: 72 }
     }
 }
 
@@ -75,6 +82,8 @@ impl Default for Settings {
 pub(super) enum Trouble {
     /// The spool's bound, or the disk.
     Full,
+    /// The person's share of the spool.
+    Share,
     /// The disk or the ledger failed; the log says how.
     Disk,
 }
@@ -85,6 +94,10 @@ impl Trouble {
         match self {
             Self::Full => {
                 Answer::new(452, 3, 1, "Too many messages wait to be filed; please try again later")
+            }
+            Self::Share => {
+                let sentence = "Too many messages of yours wait to be filed; please try again later";
+                Answer::new(452, 3, 1, sentence)
             }
             Self::Disk => Answer::new(451, 3, 0, "The service has a problem; please try again later"),
         }
@@ -129,7 +142,7 @@ impl Outbox {
         let mut book = Book::default();
         for record in records {
             let waits = record.copy == Filing::Wanted;
-            let room = waits.then(|| spool.take(record.octets));
+            let room = waits.then(|| spool.take(record.user, record.octets));
             let mut entry = Entry::new(record, room);
             entry.doubtful = true;
             // What the last daemon began may still be on its way through the mail host.

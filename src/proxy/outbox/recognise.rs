@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::book::Copy;
+use super::filing::sent_folder;
 use super::{Outbox, clock};
 use crate::imap::writer::Housekeeping;
 use crate::store::{Filing, Place};
@@ -21,6 +22,15 @@ pub(in crate::proxy) enum Recognised {
     Ours(Claim),
     /// None of ours, so far.
     Other(Note),
+}
+
+/// Where our copy is.
+enum Filed {
+    At(Place),
+    /// In the folder for sent mail; the host did not say under which UID (no UIDPLUS).
+    Somewhere,
+    /// It is not ours to look for, or still to come.
+    NotByUs,
 }
 
 impl Outbox {
@@ -41,42 +51,64 @@ impl Outbox {
             Err(number) => return Recognised::Other(Note { outbox: Arc::clone(self), number: Some(number) }),
         };
         let mut claim = Claim { outbox: Arc::clone(self), id, digest, place: None, settled: false };
-        let place = timeout(PLACE_WAIT, self.filed_at(id)).await.ok().flatten();
-        if let Some(place) = &place
-            && !self.is_there(copy.mailbox, place).await
-        {
+        let filed = timeout(PLACE_WAIT, self.where_filed(id)).await.unwrap_or(Filed::NotByUs);
+        let is_there = match &filed {
+            Filed::At(place) => self.is_there(copy.mailbox, place).await,
+            Filed::Somewhere => self.is_somewhere(copy.mailbox, id).await,
+            Filed::NotByUs => true,
+        };
+        if !is_there {
             claim.settled = true;
             return Recognised::Other(self.note(copy));
         }
-        claim.place = place;
+        claim.place = match filed {
+            Filed::At(place) => Some(place),
+            Filed::Somewhere | Filed::NotByUs => None,
+        };
         Recognised::Ours(claim)
     }
 
-    /// Where the copy is filed, once it is; `None` if the host did not say.
-    async fn filed_at(&self, id: OutboxId) -> Option<Place> {
+    /// Where the copy is filed, once it is.
+    async fn where_filed(&self, id: OutboxId) -> Filed {
         loop {
             let notified = self.filed.notified();
-            if let Some(place) = self.place_of(id) {
-                return place;
+            if let Some(filed) = self.filed_by_now(id) {
+                return filed;
             }
             notified.await;
         }
     }
 
     /// `None`: it is still to be filed.
-    fn place_of(&self, id: OutboxId) -> Option<Option<Place>> {
+    fn filed_by_now(&self, id: OutboxId) -> Option<Filed> {
         let book = self.book();
-        let Some(entry) = book.get(id) else { return Some(None) };
-        match &entry.record.copy {
-            Filing::Filed(place) => Some(place.clone()),
-            Filing::SameAs(other) => match book.get(*other).map(|entry| &entry.record.copy) {
-                Some(Filing::Wanted) => None,
-                Some(Filing::Filed(place)) => Some(place.clone()),
-                Some(Filing::SameAs(_) | Filing::Client | Filing::Upstream) | None => Some(None),
-            },
-            Filing::Wanted => None,
-            Filing::Client | Filing::Upstream => Some(None),
+        let copy_of = |id| book.get(id).map(|entry| &entry.record.copy);
+        let copy = match copy_of(id) {
+            Some(Filing::SameAs(other)) => copy_of(*other),
+            copy => copy,
+        };
+        match copy {
+            Some(Filing::Wanted) => None,
+            Some(Filing::Filed(Some(place))) => Some(Filed::At(place.clone())),
+            Some(Filing::Filed(None)) => Some(Filed::Somewhere),
+            Some(Filing::SameAs(_) | Filing::Client | Filing::Upstream) | None => Some(Filed::NotByUs),
         }
+    }
+
+    /// Whether the copy of a message is in the folder for sent mail, on a host that did not say
+    /// where it put it; not, if nobody says so in time.
+    async fn is_somewhere(&self, mailbox: MailboxId, id: OutboxId) -> bool {
+        let deadline = Instant::now() + PLACE_WAIT;
+        let look = async {
+            let record = self.book().get(id)?.record.clone();
+            let snapshot = self.needs.store.snapshot();
+            let mut hands = self.hands_by(mailbox, deadline).await.ok()?;
+            let folder = sent_folder(&hands.folders, snapshot.mailbox(mailbox)?).ok()?;
+            let place = self.look(&mut hands.lease, &folder, &record, deadline).await.ok()?;
+            hands.lease.give_back().await;
+            place
+        };
+        timeout(PLACE_WAIT, look).await.ok().flatten().is_some()
     }
 
     /// Whether a message is where it was filed; not, if nobody says so in time.

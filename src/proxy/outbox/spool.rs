@@ -3,15 +3,15 @@
 //! `state/spool/<id>` holds the octets that went upstream, mode 0600. A small message is one
 //! visit to the disk: what it has fits the buffer, and is written and synced together.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Settings, Trouble};
-use crate::types::OutboxId;
+use crate::types::{OutboxId, UserId};
 
 /// Octets gathered before a visit to the disk. Most messages without attachments are
 /// smaller; it is there only while a message is coming in.
@@ -20,15 +20,29 @@ const BUFFER: usize = 64 * 1024;
 /// The directory, and how much of its bound is taken.
 pub(super) struct Spool {
     directory: PathBuf,
-    octets: AtomicU64,
-    entries: AtomicU64,
-    most_octets: u64,
-    most_entries: u64,
+    taken: Mutex<Taken>,
+    /// What all may take together, and one person.
+    most: Amount,
+    share: Amount,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Amount {
+    octets: u64,
+    entries: u64,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: Amount,
+    /// Those who have something in the spool.
+    users: HashMap<UserId, Amount>,
 }
 
 /// Room in the spool; freed on drop.
 pub(super) struct Room {
     spool: Arc<Spool>,
+    user: UserId,
     octets: u64,
 }
 
@@ -39,45 +53,51 @@ impl Spool {
         if let Some(parent) = directory.parent() {
             File::open(parent)?.sync_all()?;
         }
-        Ok(Arc::new(Self {
-            directory: directory.to_owned(),
-            octets: AtomicU64::new(0),
-            entries: AtomicU64::new(0),
-            most_octets: settings.octets,
-            most_entries: settings.entries,
-        }))
+        let most = Amount { octets: settings.octets, entries: settings.entries };
+        let percent = |most: u64| most.saturating_mul(settings.user_percent.into()) / 100;
+        let share = Amount { octets: percent(most.octets), entries: percent(most.entries) };
+        Ok(Arc::new(Self { directory: directory.to_owned(), taken: Mutex::default(), most, share }))
     }
 
     /// Whether a message of this size would find room now.
-    pub(super) fn has_room(&self, octets: u64) -> bool {
-        self.entries.load(Ordering::Relaxed) < self.most_entries
-            && self.octets.load(Ordering::Relaxed).saturating_add(octets) <= self.most_octets
+    pub(super) fn check(&self, user: UserId, octets: u64) -> Result<(), Trouble> {
+        self.taken().grown(user, Amount { octets, entries: 1 }).fits(self)
     }
 
     /// A place for one more message, without octets yet.
-    pub(super) fn enter(self: &Arc<Self>) -> Result<Room, Trouble> {
-        let room = self.take(0);
-        let most = self.most_entries;
-        if room.spool.entries.load(Ordering::Relaxed) > most { Err(Trouble::Full) } else { Ok(room) }
+    pub(super) fn enter(self: &Arc<Self>, user: UserId) -> Result<Room, Trouble> {
+        self.check(user, 0)?;
+        Ok(self.take(user, 0))
     }
 
     /// The place of a message that is in the spool already, whatever the bounds are now.
-    pub(super) fn take(self: &Arc<Self>, octets: u64) -> Room {
-        self.entries.fetch_add(1, Ordering::Relaxed);
-        self.octets.fetch_add(octets, Ordering::Relaxed);
-        Room { spool: Arc::clone(self), octets }
+    pub(super) fn take(self: &Arc<Self>, user: UserId, octets: u64) -> Room {
+        self.taken().add(user, Amount { octets, entries: 1 });
+        Room { spool: Arc::clone(self), user, octets }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn path(&self, id: OutboxId) -> PathBuf {
         self.directory.join(id.to_string())
     }
 
-    /// Removes a message that nobody needs any more.
+    /// Removes a message that nobody needs any more, without waiting for the disk: freeing a
+    /// large file takes it a while, and all who talk to us would wait.
     pub(super) fn remove(&self, id: OutboxId) {
-        if let Err(error) = fs::remove_file(self.path(id))
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, "a message could not be removed from the spool");
+        let path = self.path(id);
+        let remove = move || {
+            if let Err(error) = fs::remove_file(path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, "a message could not be removed from the spool");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
         }
     }
 
@@ -95,18 +115,79 @@ impl Spool {
     }
 }
 
+impl Taken {
+    /// What all and the person would have with so much more.
+    fn grown(&self, user: UserId, more: Amount) -> Wanted {
+        let own = self.users.get(&user).copied().unwrap_or_default();
+        Wanted { all: self.all.plus(more), own: own.plus(more) }
+    }
+
+    fn add(&mut self, user: UserId, more: Amount) {
+        self.all = self.all.plus(more);
+        let own = self.users.entry(user).or_default();
+        *own = own.plus(more);
+    }
+
+    fn free(&mut self, user: UserId, less: Amount) {
+        self.all = self.all.minus(less);
+        let Some(own) = self.users.get_mut(&user) else { return };
+        *own = own.minus(less);
+        if own.entries == 0 {
+            self.users.remove(&user);
+        }
+    }
+}
+
+/// What would be taken.
+struct Wanted {
+    all: Amount,
+    own: Amount,
+}
+
+impl Wanted {
+    fn fits(&self, spool: &Spool) -> Result<(), Trouble> {
+        if !self.all.is_within(spool.most) {
+            return Err(Trouble::Full);
+        }
+        // A share smaller than a message would keep somebody from sending at all.
+        if self.own.entries > 1 && !self.own.is_within(spool.share) {
+            return Err(Trouble::Share);
+        }
+        Ok(())
+    }
+}
+
+impl Amount {
+    fn plus(self, more: Self) -> Self {
+        let octets = self.octets.saturating_add(more.octets);
+        Self { octets, entries: self.entries.saturating_add(more.entries) }
+    }
+
+    fn minus(self, less: Self) -> Self {
+        let octets = self.octets.saturating_sub(less.octets);
+        Self { octets, entries: self.entries.saturating_sub(less.entries) }
+    }
+
+    fn is_within(self, most: Self) -> bool {
+        self.octets <= most.octets && self.entries <= most.entries
+    }
+}
+
 impl Room {
+    /// Room for more octets, unless that is too much.
     fn grow(&mut self, octets: u64) -> Result<(), Trouble> {
-        let before = self.spool.octets.fetch_add(octets, Ordering::Relaxed);
+        let mut taken = self.spool.taken();
+        let more = Amount { octets, entries: 0 };
+        taken.grown(self.user, more).fits(&self.spool)?;
+        taken.add(self.user, more);
         self.octets += octets;
-        if before.saturating_add(octets) > self.spool.most_octets { Err(Trouble::Full) } else { Ok(()) }
+        Ok(())
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.spool.entries.fetch_sub(1, Ordering::Relaxed);
-        self.spool.octets.fetch_sub(self.octets, Ordering::Relaxed);
+        self.spool.taken().free(self.user, Amount { octets: self.octets, entries: 1 });
     }
 }
 
@@ -183,9 +264,12 @@ impl Drop for Message {
 mod tests {
     use super::*;
 
+    const ALICE: UserId = UserId(1);
+    const BOB: UserId = UserId(2);
+
     fn spool(octets: u64, entries: u64) -> (tempfile::TempDir, Arc<Spool>) {
         let directory = tempfile::tempdir().unwrap();
-        let settings = Settings { octets, entries, ..Settings::default() };
+        let settings = Settings { octets, entries, user_percent: 100, ..Settings::default() };
         let spool = Spool::open(&directory.path().join("spool"), &settings).unwrap();
         (directory, spool)
     }
@@ -193,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn a_message_is_there_once_it_is_finished_and_gone_before() {
         let (_directory, spool) = spool(1 << 20, 10);
-        let mut message = Message::new(OutboxId(1), spool.enter().unwrap());
+        let mut message = Message::new(OutboxId(1), spool.enter(ALICE).unwrap());
         let chunk = vec![b'x'; 40_000];
         assert!(!message.push(&chunk).unwrap());
         assert!(message.push(&chunk).unwrap());
@@ -206,16 +290,19 @@ mod tests {
             std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777,
             0o600
         );
-        assert!(!spool.has_room((1 << 20) - 80_002));
+        assert_eq!(spool.check(BOB, (1 << 20) - 80_002), Err(Trouble::Full));
         drop(room);
-        assert!(spool.has_room(1 << 20));
+        assert_eq!(spool.check(BOB, 1 << 20), Ok(()));
 
-        let mut message = Message::new(OutboxId(2), spool.enter().unwrap());
+        let mut message = Message::new(OutboxId(2), spool.enter(ALICE).unwrap());
         message.push(&chunk).unwrap();
         message.drain().await.unwrap();
-        assert!(spool.path(OutboxId(2)).exists());
+        let path_of_two = spool.path(OutboxId(2));
+        assert!(path_of_two.exists());
         drop(message);
-        assert!(!spool.path(OutboxId(2)).exists());
+        while path_of_two.exists() {
+            tokio::task::yield_now().await;
+        }
         spool.sweep(|_| false).unwrap();
         assert!(!path.exists(), "no record knows it");
     }
@@ -223,13 +310,32 @@ mod tests {
     #[test]
     fn octets_and_entries_are_bounded() {
         let (_directory, spool) = spool(100, 2);
-        let mut first = Message::new(OutboxId(1), spool.enter().unwrap());
+        let mut first = Message::new(OutboxId(1), spool.enter(ALICE).unwrap());
         first.push(&[0; 60]).unwrap();
-        assert!(!spool.has_room(41) && spool.has_room(40));
-        let mut second = Message::new(OutboxId(2), spool.enter().unwrap());
-        assert_eq!(spool.enter().err(), Some(Trouble::Full));
+        assert_eq!((spool.check(BOB, 41), spool.check(BOB, 40)), (Err(Trouble::Full), Ok(())));
+        let mut second = Message::new(OutboxId(2), spool.enter(BOB).unwrap());
+        assert_eq!(spool.enter(BOB).err(), Some(Trouble::Full));
         assert_eq!(second.push(&[0; 41]), Err(Trouble::Full));
         drop(second);
         assert_eq!(first.push(&[0; 40]), Ok(false));
+    }
+
+    #[test]
+    fn one_person_takes_a_share_and_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings { octets: 400, entries: 8, user_percent: 25, ..Settings::default() };
+        let spool = Spool::open(&directory.path().join("spool"), &settings).unwrap();
+        let mut large = Message::new(OutboxId(1), spool.enter(ALICE).unwrap());
+        large.push(&[0; 150]).unwrap();
+        assert_eq!(spool.enter(ALICE).err(), Some(Trouble::Share), "octets");
+        drop(large);
+        let held = [spool.enter(ALICE).unwrap(), spool.enter(ALICE).unwrap()];
+        assert_eq!(spool.enter(ALICE).err(), Some(Trouble::Share), "entries");
+        let mut others = spool.enter(BOB).unwrap();
+        assert_eq!(others.grow(100), Ok(()), "there is room for others");
+        let mut second = spool.enter(BOB).unwrap();
+        assert_eq!(second.grow(1), Err(Trouble::Share));
+        drop(held);
+        assert!(spool.enter(ALICE).is_ok() && spool.taken().users.len() == 1);
     }
 }

@@ -1,5 +1,6 @@
 //! Files and marks, mailbox by mailbox, until there is nothing left to do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +13,20 @@ use crate::imap::inventory::Inventory;
 use crate::net::Draining;
 use crate::store::{Filing, Mailbox, Outgoing, ParentMark, Place, StoreError};
 use crate::telemetry::{Durability, Event};
-use crate::types::{MailboxId, OutboxId};
+use crate::types::{Endpoint, MailboxId, OutboxId};
 use crate::upstream::{Lease, LeaseError};
 
 /// Milliseconds for which messages of the last daemon are left alone: a mail host may still be
 /// storing what that one sent it before it was killed.
 pub(super) const SETTLE: i64 = 3_000;
 
-/// Mailboxes served at a time: hosts see one connection each.
+/// Mailboxes of one host served at a time; it sees a connection for each. Another host's are
+/// served meanwhile, however long this one takes not to answer.
 const AT_ONCE: usize = 16;
 
-/// Messages that are filed before the connection is given back for others to use.
-const BATCH: usize = 8;
+/// How long messages are filed on one connection before it is given back for others to use: a
+/// second, half of what they wait for one.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Longest time for a connection, and for the list of folders if none is at hand.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -31,10 +34,28 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// How often what is done is looked through, and the clock is.
 const TICK: Duration = Duration::from_secs(5);
 
-/// What an attempt works with: the daemon's own connection, and what folders there are.
+/// What an attempt works with: a connection, and what folders there are.
 pub(super) struct Hands {
     pub(super) lease: Lease,
     pub(super) folders: Arc<Inventory>,
+}
+
+/// A mailbox that is being served, until this is dropped, whatever ends it.
+struct Serving {
+    outbox: Arc<Outbox>,
+    mailbox: MailboxId,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let mut book = self.outbox.book();
+        if std::thread::panicking() {
+            let why = "the attempt broke off by a fault of Mandate's own; please report it";
+            book.broke_off(self.mailbox, why, clock::now(), self.outbox.patience());
+        }
+        book.end_serving(self.mailbox);
+        self.outbox.wake.notify_one();
+    }
 }
 
 /// How an attempt ended that did not do what it should.
@@ -48,17 +69,20 @@ pub(super) enum Failed {
 impl Outbox {
     /// Works until the daemon drains.
     pub async fn run(self: Arc<Self>, mut drain: Draining) {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+        // As many as there are hosts, which admins add.
+        let mut places: HashMap<Option<Endpoint>, Arc<Semaphore>> = HashMap::new();
         loop {
             let now = clock::now();
-            for mailbox in self.book().begin_serving(now) {
-                let (outbox, places) = (Arc::clone(&self), Arc::clone(&places));
+            let begun = self.book().begin_serving(now);
+            let snapshot = self.needs.store.snapshot();
+            for mailbox in begun {
+                let host = snapshot.mailbox(mailbox).map(|mailbox| mailbox.imap.clone());
+                let places = places.entry(host).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone();
+                let serving = Serving { outbox: Arc::clone(&self), mailbox };
                 tokio::spawn(async move {
                     // Never closed, so that there is a place sooner or later.
                     let _place = places.acquire_owned().await;
-                    outbox.serve(mailbox).await;
-                    outbox.book().end_serving(mailbox);
-                    outbox.wake.notify_one();
+                    serving.outbox.serve(mailbox).await;
                 });
             }
             self.expire();
@@ -75,34 +99,36 @@ impl Outbox {
     }
 
     fn expire(&self) {
-        let gone = self.book().expire(clock::now(), |mailbox| self.keep(mailbox));
+        let now = clock::now();
+        let gone = self.book().expire(now, |mailbox| self.keep(mailbox));
         for id in gone {
             self.ledger.remove_soon(id);
         }
+        let lapsed = self.book().lapsed(now, i64::from(self.settings.unknown_hours) * 60 * 60 * 1000);
+        for id in lapsed {
+            tracing::warn!(%id, "a message whose outcome nobody has told is forgotten, and not filed");
+            self.forget(id);
+        }
     }
 
-    async fn serve(self: &Arc<Self>, mailbox: MailboxId) {
+    async fn serve(&self, mailbox: MailboxId) {
         loop {
             let Some(first) = self.book().take_due(mailbox, clock::now()) else { return };
-            let hands = match self.hands(mailbox).await {
-                Ok(hands) => hands,
+            match self.hands(mailbox).await {
+                Ok(hands) => self.serve_with(hands, first, mailbox).await,
                 Err(why) => {
-                    self.put_off(first, why);
-                    continue;
+                    self.warn(first, &why);
+                    self.book().put_off_mailbox(mailbox, &why, clock::now(), self.patience());
+                    return;
                 }
-            };
-            if self.serve_with(hands, first).await.is_none() {
-                return;
             }
         }
     }
 
-    /// Serves a batch on one connection; `None` when nothing is due any more.
-    async fn serve_with(self: &Arc<Self>, mut hands: Hands, first: OutboxId) -> Option<()> {
-        let mut next = Some(first);
-        for _ in 0..BATCH {
-            let Some(id) = next else { break };
-            let mailbox = self.book().get(id).map(|entry| entry.record.mailbox);
+    /// Serves one message after the other on one connection, for a while.
+    async fn serve_with(&self, mut hands: Hands, first: OutboxId, mailbox: MailboxId) {
+        let (begun, mut next) = (Instant::now(), Some(first));
+        while let Some(id) = next {
             match self.attend(&mut hands, id).await {
                 Ok(()) => self.done(id),
                 Err(Failed::Refused(why)) => self.put_off(id, why),
@@ -110,19 +136,15 @@ impl Outbox {
                     if let Some(entry) = self.book().get_mut(id) {
                         entry.doubtful |= doubtful;
                     }
-                    self.put_off(id, why);
-                    return Some(());
+                    return self.put_off(id, why);
                 }
             }
-            next = mailbox.and_then(|mailbox| self.book().take_due(mailbox, clock::now()));
-        }
-        if let Some(id) = next
-            && let Some(entry) = self.book().get_mut(id)
-        {
-            entry.busy = false;
+            if begun.elapsed() >= TURN {
+                break;
+            }
+            next = self.book().take_due(mailbox, clock::now());
         }
         hands.lease.give_back().await;
-        next.map(drop)
     }
 
     /// The folders first: to list them takes the same connection.
@@ -138,12 +160,12 @@ impl Outbox {
             })?;
         let told = |error: LeaseError| error.to_string();
         let view = self.needs.catalogues.of(&target).view(deadline).await.map_err(told)?;
-        let lease = self.needs.pools.housekeeping_lease(&target, deadline).await;
+        let lease = self.needs.pools.working_lease(&target, deadline).await;
         Ok(Hands { lease: lease.map_err(told)?, folders: Arc::clone(&view.inventory) })
     }
 
     /// Does what is left to be done for one message.
-    async fn attend(self: &Arc<Self>, hands: &mut Hands, id: OutboxId) -> Result<(), Failed> {
+    async fn attend(&self, hands: &mut Hands, id: OutboxId) -> Result<(), Failed> {
         let gone = || Failed::Refused("the mailbox is not here any more".to_owned());
         let Some(record) = self.book().get(id).map(|entry| entry.record.clone()) else { return Ok(()) };
         let snapshot = self.needs.store.snapshot();
@@ -219,13 +241,24 @@ impl Outbox {
     }
 
     fn put_off(&self, id: OutboxId, why: String) {
+        self.warn(id, &why);
         let mut book = self.book();
-        let first = book.get(id).is_some_and(|entry| entry.tries == 0);
-        if first {
+        book.put_off(id, why, clock::now(), self.patience());
+        // A mark that is given up is so after a restart, too.
+        if let Some(entry) = book.get(id).filter(|entry| !entry.is_open()) {
+            self.ledger.write_soon(&entry.record);
+        }
+    }
+
+    fn warn(&self, id: OutboxId, why: &str) {
+        if self.book().get(id).is_some_and(|entry| entry.tries == 0) {
             tracing::warn!(%id, "a sent message is not filed or its parent not marked yet: {why}");
         }
-        let patience = i64::from(self.settings.retry_days) * 24 * 60 * 60 * 1000;
-        book.put_off(id, why, clock::now(), patience);
+    }
+
+    /// How long something is tried again, in milliseconds.
+    fn patience(&self) -> i64 {
+        i64::from(self.settings.retry_days) * 24 * 60 * 60 * 1000
     }
 
     fn fingerprint(&self, id: &crate::types::MessageId) -> String {
@@ -237,5 +270,52 @@ impl Outbox {
         if let Err(error) = self.needs.journal.record(event, Durability::Grouped).await {
             tracing::error!("the journal cannot be written: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{DialSettings, Dialer};
+    use crate::proxy::outbox::{Entry, Needs, Settings};
+    use crate::store::{self, Sealer, Store, outgoing};
+    use crate::telemetry::Journal;
+    use crate::types::{Secret, Timestamp};
+    use crate::upstream::{Catalogues, ConnectSettings, Connector, PoolSettings, Pools};
+
+    #[tokio::test]
+    async fn a_panic_ends_an_attempt_and_not_the_mailbox() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path();
+        let sealer = Sealer::new(&[3; 32]).unwrap();
+        let connector =
+            Connector::new(Arc::new(Dialer::new(DialSettings::default())), ConnectSettings::default());
+        let pools = Pools::new(connector, PoolSettings::default());
+        let needs = Needs {
+            store: Store::open(&state.join("store"), sealer, store::Settings::default()).unwrap(),
+            journal: Journal::open(&state.join("journal"), &Secret::new([1; 32])).unwrap(),
+            catalogues: Arc::new(Catalogues::new(Arc::clone(&pools))),
+            pools,
+            targets: Arc::default(),
+        };
+        let outbox = Outbox::open(state, Settings::default(), needs).unwrap();
+        let now = clock::now();
+        let first = Outgoing { at: now, ..outgoing(1, 1, "<1@x>") };
+        let mailbox = first.mailbox;
+        outbox.book().insert(Entry::new(first, None));
+        assert_eq!(outbox.book().begin_serving(now), [mailbox]);
+        assert!(outbox.book().take_due(mailbox, now).is_some());
+        let serving = Serving { outbox: Arc::clone(&outbox), mailbox };
+        let attempt = tokio::spawn(async move {
+            let _serving = serving;
+            panic!("a fault of ours, for the test")
+        });
+        assert!(attempt.await.is_err());
+        assert!(outbox.book().begin_serving(now).is_empty(), "not at once");
+        let later = Timestamp(now.0 + 60_000);
+        assert_eq!(outbox.book().begin_serving(later), [mailbox]);
+        let id = outbox.book().take_due(mailbox, later).unwrap();
+        let doubtful = outbox.book().get(id).unwrap().doubtful;
+        assert!(doubtful, "it may be filed, and is looked for first");
     }
 }

@@ -13,7 +13,7 @@ use super::session::Session;
 use super::stream::{Body, Head, Incoming};
 use super::transaction::{Permitted, Transaction};
 use super::words::{self, About};
-use crate::policy::{Answering, Effective, FolderClass, Receipt};
+use crate::policy::{Among, Answering, Effective};
 use crate::proxy::clock;
 use crate::proxy::outbox::Trouble;
 use crate::smtp::header::{Header, Rewrite, Rewritten, Style};
@@ -186,20 +186,15 @@ impl Session<'_> {
         if !mailbox.options.reply_only {
             return Ok(Answering::New);
         }
-        // What lies in Sent may have been put there by the one who wants to answer it.
-        Ok(match self.parent(mailbox, header, &Receipt::RECEIVED).await? {
+        // What the sender may have put there is not what somebody wrote to the mailbox.
+        Ok(match self.parent(mailbox, header, Among::FromOthers).await? {
             Found::Parent(_) => Answering::Known,
             Found::Nowhere => Answering::New,
             Found::Undecided => Answering::Unsure,
         })
     }
 
-    async fn parent(
-        &mut self,
-        mailbox: &Mailbox,
-        header: &Header<'_>,
-        among: &'static [FolderClass],
-    ) -> Result<Found, Ended> {
+    async fn parent(&mut self, mailbox: &Mailbox, header: &Header<'_>, among: Among) -> Result<Found, Ended> {
         /// The look-up has a shorter end of its own; this is for the case that it keeps none.
         const SECONDS: u64 = 10;
         let ids = header.answered();
@@ -218,7 +213,7 @@ impl Session<'_> {
             return Ok(Ok(to));
         }
         for mailbox in self.minded() {
-            match self.parent(&mailbox, header, &Receipt::PARENTS).await? {
+            match self.parent(&mailbox, header, Among::All).await? {
                 Found::Nowhere => {}
                 Found::Undecided => {
                     let sentence = "Which message this answers could not be found out; please try again";
@@ -326,7 +321,7 @@ impl Session<'_> {
         };
         let stopped = match (spooled, self.still_sends(&effective)) {
             (Ok(pending), Ok(Ok(()))) => {
-                let sent = Sent { pending, reservation, recipients };
+                let sent = Sent::new(pending, reservation, recipients);
                 return self.finish(host, intent, sent).await;
             }
             (Ok(pending), Ok(Err(answer))) => {

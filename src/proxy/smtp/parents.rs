@@ -3,21 +3,15 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::policy::FolderClass;
+use crate::policy::Among;
 use crate::types::{MailboxId, UserId};
 
 /// Knows the mailbox's messages by their Message-IDs.
 pub trait Parents: Send + Sync {
     /// The first of `ids` (with angle brackets; the likeliest first) that is a message of
-    /// `mailbox` in a folder of a class `among` these that `user` may read. What they may not read is nowhere: nobody
-    /// probes hidden folders by Message-ID.
-    fn find<'a>(
-        &'a self,
-        user: UserId,
-        mailbox: MailboxId,
-        ids: &'a [String],
-        among: &'static [FolderClass],
-    ) -> Finding<'a>;
+    /// `mailbox` in a folder that `user` may read, `among` those named. What they may not read
+    /// is nowhere: nobody probes hidden folders by Message-ID.
+    fn find<'a>(&'a self, user: UserId, mailbox: MailboxId, ids: &'a [String], among: Among) -> Finding<'a>;
 }
 
 /// A look-up under way; it ends within seconds.
@@ -37,13 +31,7 @@ pub enum Found {
 pub struct Unknown;
 
 impl Parents for Unknown {
-    fn find<'a>(
-        &'a self,
-        _: UserId,
-        _: MailboxId,
-        ids: &'a [String],
-        _: &'static [FolderClass],
-    ) -> Finding<'a> {
+    fn find<'a>(&'a self, _: UserId, _: MailboxId, ids: &'a [String], _: Among) -> Finding<'a> {
         let found = if ids.is_empty() { Found::Nowhere } else { Found::Undecided };
         Box::pin(std::future::ready(found))
     }

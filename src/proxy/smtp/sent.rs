@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::ended::Ended;
 use super::session::Session;
 use super::transaction::Permitted;
-use crate::policy::{Effective, FolderClass, Mark, Receipt, Rights};
-use crate::proxy::outbox::{Answered, Details, Draft, Look, Pending, Reservation, Trouble, Undecided};
+use crate::policy::{Among, Effective, FolderClass, Mark, Receipt, Rights};
+use crate::proxy::outbox::{
+    Answered, Details, Draft, Look, Pending, Reservation, Standing, Trouble, Undecided,
+};
 use crate::smtp::Answer;
 use crate::smtp::command::Rcpt;
 use crate::smtp::header::{Attached, Header, Rewritten};
@@ -50,9 +52,9 @@ impl Leaving {
 
 /// A message whose end goes up.
 pub(super) struct Sent {
-    pub(super) pending: Pending,
-    pub(super) reservation: Option<Reservation>,
-    pub(super) recipients: Vec<String>,
+    pending: Pending,
+    reservation: Option<Reservation>,
+    recipients: Vec<String>,
 }
 
 impl Leaves {
@@ -91,13 +93,13 @@ impl Session<'_> {
         (received, section): (&[u8], &[u8]),
     ) -> Result<Draft, Trouble> {
         let Some(Mailbox { options, .. }) = mailbox else {
-            return self.services.outbox.draft(SentCopy::Client, (received, section));
+            return self.services.outbox.draft(self.user, SentCopy::Client, (received, section));
         };
         let filed = match options.bcc_in_sent && options.sent_copy == SentCopy::File {
             true => with_bcc(section, &leaves.hidden),
             false => Cow::Borrowed(section),
         };
-        self.services.outbox.draft(options.sent_copy, (received, &filed))
+        self.services.outbox.draft(self.user, options.sent_copy, (received, &filed))
     }
 
     /// Leave to answer, where a second answer would be refused; the sentence if it is.
@@ -111,7 +113,7 @@ impl Session<'_> {
         let Some(parent) = leaves.parent.as_ref().filter(|_| minutes > 0) else { return Ok(Ok(None)) };
         let outbox = Arc::clone(&self.services.outbox);
         let Some(effective) = self.watch.effective()? else { return Err(Ended::Revoked) };
-        let looking = Box::pin(outbox.parent(mailbox, &effective, parent, &Receipt::PARENTS));
+        let looking = Box::pin(outbox.parent(mailbox, &effective, parent, Among::All));
         // The look-up has a deadline of its own, a shorter one.
         match self.watch.unless_lost(60, Ended::Slow, looking).await? {
             Ok(Some(_)) => {}
@@ -137,11 +139,14 @@ impl Session<'_> {
         let reads_sent = self.watch.held().is_some_and(|effective| {
             sent().any(|pin| effective.rights_on(&mailbox.place_of(&pin.folder)).has(Rights::READ))
         });
-        let mut sentence = if answered.pending {
-            format!("{who} is answering this message just now")
-        } else {
-            let at = jiff::Timestamp::from_millisecond(answered.at.0).unwrap_or_default();
-            format!("{who} answered this message on {}", at.strftime("%d %b %Y at %H:%M UTC"))
+        let at = jiff::Timestamp::from_millisecond(answered.at.0).unwrap_or_default();
+        let at = at.strftime("%d %b %Y at %H:%M UTC");
+        let mut sentence = match answered.standing {
+            Standing::UnderWay => format!("{who} is answering this message just now"),
+            Standing::Sent => format!("{who} answered this message on {at}"),
+            Standing::Unknown => {
+                format!("{who} answered this message on {at}, and it is not known yet whether that went out")
+            }
         };
         if reads_sent && !answered.recipients.is_empty() {
             let named: Vec<_> = answered.recipients.iter().take(NAMED).map(String::as_str).collect();
@@ -154,6 +159,17 @@ impl Session<'_> {
 }
 
 impl Sent {
+    pub(super) fn new(
+        pending: Pending,
+        mut reservation: Option<Reservation>,
+        recipients: Vec<String>,
+    ) -> Self {
+        if let Some(reservation) = &mut reservation {
+            reservation.goes();
+        }
+        Self { pending, reservation, recipients }
+    }
+
     /// Upstream has spoken, or has not.
     pub(super) async fn judged(self, outcome: Outcome) {
         match outcome {
@@ -163,8 +179,13 @@ impl Sent {
                 }
                 self.pending.accepted().await;
             }
-            Outcome::Refused => self.pending.refused(),
-            // Nobody knows: it stays in the outbox, for an admin to see.
+            Outcome::Refused => {
+                if let Some(reservation) = self.reservation {
+                    reservation.free();
+                }
+                self.pending.refused();
+            }
+            // Nobody knows: it stays in the outbox, for an admin to see, and counts as an answer.
             Outcome::Unknown => {}
         }
     }

@@ -11,7 +11,6 @@ use super::session::Session;
 use super::words;
 use crate::policy::{Action, Answering, Decision, Doubt, Effective, Fact, Facts, Next, Step, decide};
 use crate::proxy::clock;
-use crate::proxy::outbox::Trouble;
 use crate::smtp::command::{Body, Mail, Rcpt};
 use crate::smtp::writer::{self, Leave};
 use crate::smtp::{Answer, Path};
@@ -89,8 +88,8 @@ impl Session<'_> {
             Err(answer) => return Ok(Err(answer)),
         };
         let files = origin.mailbox().is_some_and(|mailbox| mailbox.options.sent_copy == SentCopy::File);
-        if files && !self.services.outbox.has_room(mail.size.unwrap_or(0)) {
-            return Ok(Err(Trouble::Full.answer()));
+        if files && let Err(trouble) = self.services.outbox.has_room(self.user, mail.size.unwrap_or(0)) {
+            return Ok(Err(trouble.answer()));
         }
         let sender = mail.path.is_some().then_some(address);
         let permitted = match self.may(&origin, Answering::Unread)? {

@@ -3,7 +3,8 @@
 //! A host allows so many connections for an account, and counts those that nobody uses
 //! too. Of `max_connections`, one is the daemon's own (folder catalogue, filing), one
 //! watches folders for sessions that gave theirs up, and the rest are leased to sessions,
-//! first come, first served, no more than a share to each [`Party`]. Whoever holds nothing
+//! first come, first served, no more than a share to each [`Party`]; what they leave free the
+//! daemon uses for its longer work ([`Pools::working_lease`]). Whoever holds nothing
 //! waits at most [`Settings::wait`]; nobody waits without limit.
 
 mod shelf;
@@ -74,6 +75,9 @@ impl Default for Settings {
     }
 }
 
+/// The daemon among those who hold sessions' places; no user has this number.
+const DAEMON: Party = Party(u64::MAX);
+
 /// Every mailbox's connections.
 pub struct Pools<H: Host = Connector> {
     host: H,
@@ -137,6 +141,29 @@ impl<H: Host> Pools<H> {
         let mut own = own.map_err(|_| LeaseError::Full)?;
         let link = within(deadline, self.obtain_own(&mut own, target)).await?;
         Ok(self.lend(link, shelf, target, Place::Own(own)))
+    }
+
+    /// A connection for what the daemon does at length (filing, looking for a message): a
+    /// session's place that is free at this moment, with one more beside it, so that folders
+    /// and counts are answered meanwhile over the daemon's own. That one, where there is none.
+    pub async fn working_lease(
+        self: &Arc<Self>,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<Lease<H>, LeaseError> {
+        let (shelf, enabled) = (self.shelf(target), EnabledSet::Plain);
+        let Some(slot) = shelf.slots.spare(DAEMON) else {
+            return self.housekeeping_lease(target, deadline).await;
+        };
+        match within(deadline, self.obtain(&shelf, target, enabled)).await {
+            Ok(link) => Ok(self.lend(link, shelf, target, Place::Session { enabled, slot })),
+            // Others than we use the account: what we have must do.
+            Err(ConnectError::Limit(_)) => {
+                drop(slot);
+                self.housekeeping_lease(target, deadline).await
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The connection that watches folders for parked sessions: one per mailbox, never counted
@@ -291,6 +318,14 @@ impl<H: Host> Lease<H> {
             }
             Place::Own(own) => **own = Some(Idle { link, generation, enabled: EnabledSet::Plain, since }),
             Place::Watch { .. } => self.pools.host.close(link).await,
+        }
+    }
+
+    /// Whether it is the daemon's own, which others wait for.
+    pub fn is_own(&self) -> bool {
+        match self.place {
+            Place::Own(_) => true,
+            Place::Session { .. } | Place::Watch { .. } => false,
         }
     }
 

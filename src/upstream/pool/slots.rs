@@ -88,6 +88,18 @@ impl Slots {
         }
     }
 
+    /// A slot that nobody waits for, where one more is free beside it; never waits.
+    pub(super) fn spare(self: &Arc<Self>, party: Party) -> Option<Slot> {
+        let mut state = self.lock();
+        state.waiting.retain(|waiter| !waiter.sender.is_closed());
+        if !state.waiting.is_empty() || state.holders.len() + 1 >= state.limit() {
+            return None;
+        }
+        let (id, wanted) = state.admit(party);
+        drop(state);
+        Some(Slot { slots: self.clone(), id, wanted })
+    }
+
     /// The number that may be held now.
     pub(super) fn limit(&self) -> usize {
         self.lock().limit()
@@ -156,11 +168,16 @@ impl State {
         let share = self.share();
         let at = self.waiting.iter().position(|waiter| self.held_by(waiter.party) < share)?;
         let Waiter { party, sender } = self.waiting.remove(at)?;
+        let (id, wanted) = self.admit(party);
+        Some((sender, id, wanted))
+    }
+
+    fn admit(&mut self, party: Party) -> (u64, Arc<Notify>) {
         let (id, wanted) = (self.next, Arc::new(Notify::new()));
         self.next += 1;
         let holder = Holder { party, offered: None, asked: false, wanted: wanted.clone() };
         self.holders.insert(id, holder);
-        Some((sender, id, wanted))
+        (id, wanted)
     }
 
     /// Asks for as many offered slots as there are waiters; a party that holds its share is

@@ -158,6 +158,26 @@ async fn one_connection_stays_the_daemons_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn long_work_leaves_the_daemons_own_connection_alone_while_there_is_room() {
+    let (pools, book) = pools();
+    let target = target(6);
+    let work = pools.working_lease(&target, later()).await.unwrap();
+    assert!(!work.is_own());
+    assert!(pools.housekeeping_lease(&target, later()).await.is_ok(), "folders are listed meanwhile");
+    // Four places: one is at work, and the last one is left to whoever comes.
+    let first = plain(&pools, &target).await.unwrap();
+    let second = plain(&pools, &target).await.unwrap();
+    let own = pools.working_lease(&target, later()).await.unwrap();
+    assert!(own.is_own());
+    let third = plain(&pools, &target).await.unwrap();
+    drop((own, first, second, third));
+    work.give_back().await;
+    book.limit.store(book.open.load(SeqCst), SeqCst);
+    let again = pools.working_lease(&target, later()).await.unwrap();
+    assert!(!again.is_own(), "an idle connection serves");
+}
+
+#[tokio::test(start_paused = true)]
 async fn sets_never_mix_and_idle_ones_of_another_set_make_room() {
     let (pools, book) = pools();
     let target = target(2);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::world::{Temper, World};
-use crate::policy::FolderClass;
+use crate::policy::{Among, FolderClass};
 use crate::proxy::smtp::{Finding, Found, Parents};
 use crate::types::{MailboxId, UserId};
 
@@ -11,15 +11,11 @@ use crate::types::{MailboxId, UserId};
 pub(super) struct Known;
 
 impl Parents for Known {
-    fn find<'a>(
-        &'a self,
-        _: UserId,
-        _: MailboxId,
-        ids: &'a [String],
-        among: &'static [FolderClass],
-    ) -> Finding<'a> {
+    fn find<'a>(&'a self, _: UserId, _: MailboxId, ids: &'a [String], among: Among) -> Finding<'a> {
         let found = match ids {
-            _ if among.contains(&FolderClass::Sent) && ids.iter().any(|id| id == "<sent@example.org>") => {
+            _ if among.classes().contains(&FolderClass::Sent)
+                && ids.iter().any(|id| id == "<sent@example.org>") =>
+            {
                 Found::Parent("<sent@example.org>".into())
             }
             _ if ids.iter().any(|id| id == "<asked@example.net>") => {
