@@ -179,6 +179,9 @@ impl Course<'_> {
                 compare::drop_status_of(open, &mut our, &mut their, report);
             }
             compare::command(command, &our, &their, report)?;
+            if matches!(command.act, Act::Open(_)) && our.is_ok() && their.is_ok() {
+                compare::drop_left(&mut all.0, &mut all.1, report);
+            }
             all.0.said.extend(our.said);
             all.1.said.extend(their.said);
             connection.over |= our.condition == "BYE" || matches!(command.act, Act::Logout);
@@ -220,7 +223,10 @@ impl Course<'_> {
                 return one(&mut connection.oracle, tag, command);
             }
             Act::MyRights(folder)
-                if line(&mut connection.oracle, &format!("LIST \"\" {folder}"))?.data().is_empty() =>
+                if line(&mut connection.oracle, &format!("LIST \"\" {folder}"))?
+                    .data()
+                    .iter()
+                    .all(|listed| listed.contains("\\NOSELECT") || listed.contains("\\NONEXISTENT")) =>
             {
                 report.used("absent-rights");
                 return Ok(Answer {
@@ -335,6 +341,10 @@ impl Course<'_> {
             Act::Leave { .. } if answer.is_ok() => connection.selected = None,
             Act::Store { uid, set, .. } if connection.selected.is_some() => {
                 let verb = if *uid { "UID FETCH" } else { "FETCH" };
+                // What came in during the command is the last message now, and was not then.
+                let came =
+                    set.contains('*') && answer.said.iter().any(|said| matches!(said, Said::Exists(_)));
+                let set = if came { "1:*" } else { set };
                 let true_flags = line(&mut connection.oracle, &format!("{verb} {set} (FLAGS)"))?;
                 answer.said.extend(true_flags.said.into_iter().map(|said| match said {
                     Said::Fetch(number, mut items) => {
