@@ -206,8 +206,7 @@ impl Session {
             return self.error(Answer::new(503, 5, 1, "A message is under way already"));
         }
         if mail.size.is_some_and(|size| size > self.limits.message_octets) {
-            let most = self.limits.message_octets >> 20;
-            return Next::Answer(Answer::new(552, 3, 4, format!("A message has at most {most} MiB here")));
+            return Next::Answer(too_large(self.limits.message_octets));
         }
         self.most_recipients = self.limits.recipients;
         self.phase = Phase::Mail { asked: 0, taken: 0, utf8: mail.smtputf8 };
@@ -247,6 +246,15 @@ impl Session {
             Phase::Mail { .. } => Next::Data,
         }
     }
+}
+
+/// The message is larger than may be.
+pub fn too_large(most: u64) -> Answer {
+    let most = match most {
+        0..1_048_576 => format!("{most} octets"),
+        _ => format!("{} MiB", most >> 20),
+    };
+    Answer::new(552, 3, 4, format!("A message has at most {most} here"))
 }
 
 /// Upstream was lost, or makes no sense.

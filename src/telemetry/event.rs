@@ -170,7 +170,7 @@ pub enum Event {
         /// Octets of the message, where known already.
         #[serde(skip_serializing_if = "Option::is_none")]
         size: Option<u64>,
-        /// A signature of the client's was taken out, since From was written anew.
+        /// A signature of the client's was taken out, since it would not hold any more.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         signature_removed: bool,
     },

@@ -11,6 +11,7 @@ use crate::proxy::outbox::{Draft, Trouble};
 use crate::smtp::Answer;
 use crate::smtp::data::{DataReader, Event, Fault};
 use crate::smtp::header::{Attached, Collected, Collector, HeaderFault};
+use crate::smtp::session::too_large;
 use crate::types::MessageId;
 
 /// Octets gathered before a write upstream: one TLS record. Longer spans are not copied.
@@ -209,12 +210,4 @@ async fn guarded<T>(watch: &mut Watch, work: impl Future<Output = T>) -> Result<
 /// RFC 3463's 5.6.11 is an invalid character in the message.
 fn unclean(fault: Fault) -> Answer {
     Answer::new(550, 6, 11, format!("{fault}; it was not sent"))
-}
-
-fn too_large(most: u64) -> Answer {
-    let most = match most {
-        0..1_048_576 => format!("{most} octets"),
-        _ => format!("{} MiB", most >> 20),
-    };
-    Answer::new(552, 3, 4, format!("A message has at most {most} here"))
 }

@@ -47,7 +47,8 @@ pub struct Rewritten {
     pub message_id: String,
     /// The Bcc fields as they stood: they never leave, and a sent copy may keep them.
     pub bcc: Vec<u8>,
-    /// A signature was taken off, because it would no longer hold.
+    /// A signature was taken off, because it would no longer hold: From is written anew, or a
+    /// field that it covers is taken out.
     pub signature_removed: bool,
 }
 
@@ -145,6 +146,9 @@ impl Header<'_> {
         let mut redirected: Vec<&str> = Vec::new();
         for field in &self.fields {
             match fate(field, &to.style) {
+                Fate::Keep if is_signature(field) && covers(field, &self.taken(&to.style)) => {
+                    signature_removed = true
+                }
                 Fate::Keep => section.extend_from_slice(field.raw),
                 Fate::Remove => {}
                 Fate::Bcc => bcc.extend_from_slice(field.raw),
@@ -167,6 +171,18 @@ impl Header<'_> {
         });
         section.extend_from_slice(b"\r\n");
         Rewritten { section, message_id, bcc, signature_removed }
+    }
+}
+
+impl Header<'_> {
+    /// The names of the fields that do not leave as they are: a signature over one would break.
+    fn taken(&self, style: &Style<'_>) -> Vec<&str> {
+        let kept = |field: &Field<'_>| matches!(fate(field, style), Fate::Keep);
+        let mut names: Vec<_> =
+            self.fields.iter().filter(|field| !kept(field)).map(|field| field.name).collect();
+        // What is added counts, where the signature says that there was none.
+        names.extend(["Date", "Message-ID"].into_iter().filter(|name| self.value(name).is_none()));
+        names
     }
 }
 
@@ -196,7 +212,7 @@ fn of_mailbox(field: &Field<'_>) -> Fate {
         Fate::Replace
     } else if field.is("Received") {
         Fate::Neutral
-    } else if field.is("DKIM-Signature") || field.is("DomainKey-Signature") {
+    } else if is_signature(field) {
         Fate::Signature
     } else if REMOVED.iter().any(|name| field.is(name)) || REMOVED_FAMILIES.iter().any(starts) {
         Fate::Remove
@@ -205,6 +221,10 @@ fn of_mailbox(field: &Field<'_>) -> Fate {
     } else {
         Fate::Keep
     }
+}
+
+fn is_signature(field: &Field<'_>) -> bool {
+    field.is("DKIM-Signature") || field.is("DomainKey-Signature")
 }
 
 /// Somebody's own message stays as they wrote it, but for a Sender who is somebody else.
@@ -250,8 +270,9 @@ fn from(to: &Rewrite<'_>, section: &mut Vec<u8>) {
 
 /// A display name as a quoted string, or as encoded words (RFC 2047) if it is not ASCII.
 fn display(name: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_DISPLAY).collect();
-    if name.is_ascii() {
+    let name: String = name.chars().filter(|c| !misleads(*c)).take(MAX_DISPLAY).collect();
+    // Some readers decode encoded words within quotes, too.
+    if name.is_ascii() && !name.contains("=?") {
         let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
         return if name.is_empty() { name } else { format!("\"{escaped}\"") };
     }
@@ -268,6 +289,20 @@ fn display(name: &str) -> String {
     let encoded: Vec<String> =
         words.iter().map(|word| format!("=?UTF-8?B?{}?=", STANDARD.encode(word))).collect();
     encoded.join("\r\n ")
+}
+
+/// Characters that break a line, or turn the direction of what follows.
+fn misleads(c: char) -> bool {
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Whether a signature covers one of these fields (RFC 6376 §3.5, `h=`).
+fn covers(signature: &Field<'_>, names: &[&str]) -> bool {
+    let text = signature.unfolded();
+    let tags = text.split(';').filter_map(|tag| tag.split_once('='));
+    let mut covered = tags.filter(|(tag, _)| tag.trim() == "h").flat_map(|(_, list)| list.split(':'));
+    covered.any(|field| names.iter().any(|name| field.trim().eq_ignore_ascii_case(name)))
 }
 
 #[cfg(test)]
@@ -413,6 +448,18 @@ mod tests {
         let out = written(&format!("Return-Path: <ceo@example.org>\r\n{kept}\r\n"), Style::Own(&own));
         assert_eq!(String::from_utf8(out.section).unwrap(), format!("{RECEIVED}{kept}\r\n"));
         assert!(!out.signature_removed);
+        for (signature, removed) in
+            [("h=From:To", false), ("c=x; h = from :\r\n bcc", true), ("h=Date", true)]
+        {
+            let out = written(
+                &format!(
+                    "DKIM-Signature: v=1; {signature}; b=x\r\nBcc: b@x\r\nFrom: alice@example.org\r\n\r\n"
+                ),
+                Style::Own(&own),
+            );
+            assert_eq!(out.signature_removed, removed, "{signature}");
+            assert_eq!(String::from_utf8(out.section).unwrap().contains("DKIM"), !removed, "{signature}");
+        }
         let forged = written("Sender: ceo@example.org\r\nFrom: alice@example.org\r\n\r\n", Style::Own(&own));
         assert!(!String::from_utf8(forged.section).unwrap().contains("ceo"));
     }
@@ -445,6 +492,9 @@ mod tests {
         assert_eq!(display("a \"b\" \\ c"), "\"a \\\"b\\\" \\\\ c\"");
         assert_eq!(display("x\r\nBcc: y"), "\"xBcc: y\"");
         assert_eq!(display("B\u{fc}ro"), "=?UTF-8?B?QsO8cm8=?=");
+        assert_eq!(display("CEO\" <ceo@example.org>, \"x"), "\"CEO\\\" <ceo@example.org>, \\\"x\"");
+        assert_eq!(display("a\u{202e}b\u{2028}c\u{2066}d\0"), "\"abcd\"");
+        assert_eq!(display("=?utf-8?q?ceo?="), "=?UTF-8?B?PT91dGYtOD9xP2Nlbz89?=");
         assert!(display(&"\u{fc}".repeat(100)).split("\r\n ").all(|word| word.len() <= 75));
     }
 
