@@ -89,7 +89,7 @@ fn without_uidplus(host: SocketAddr) -> SocketAddr {
 
 /// Passes octets until one side ends.
 fn pass(from: &mut TcpStream, mut to: TcpStream, change: fn(&[u8]) -> Vec<u8>) {
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = [0; 8 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         if to.write_all(&change(&buffer[..read])).is_err() {
             break;
