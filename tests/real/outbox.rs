@@ -37,7 +37,7 @@ pub(crate) fn hand_in(smtp: &mut Smtp, message: &[u8]) -> SmtpReply {
 }
 
 #[track_caller]
-fn send(scene: &Scene, who: &str, message: &[u8]) {
+pub(crate) fn send(scene: &Scene, who: &str, message: &[u8]) {
     let reply = hand_in(&mut scene.smtp(who), message);
     assert_eq!(reply.code, 250, "{reply}\n{}", scene.proxy.log());
 }
