@@ -13,6 +13,8 @@ mod combined;
 mod crash;
 #[path = "real/day.rs"]
 mod day;
+#[path = "real/doubles.rs"]
+mod doubles;
 #[path = "real/explain.rs"]
 mod explain;
 #[path = "real/furnished.rs"]
