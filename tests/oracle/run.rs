@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::answer::{Answer, Said};
 use crate::compare::{self, Pairing, Report};
-use crate::generate::{Act, Batch, Command, Session};
+use crate::generate::{Act, Batch, Command, Grammar, Session};
 use crate::support::random;
 use crate::support::{Imap, Read};
 use crate::world::{Person, Role, World, make_ordinary};
@@ -47,7 +47,7 @@ struct Course<'w> {
 }
 
 /// Runs `count` sessions from `seed` on, or those that `ORACLE_SEED` names, and prints a table.
-pub(crate) fn sessions(seed: u64, count: u64) {
+pub(crate) fn sessions(seed: u64, count: u64, grammar: Grammar) {
     let (seed, count) = random::seeds("ORACLE_SEED", (seed, count));
     let began = Instant::now();
     let world = World::start();
@@ -61,7 +61,7 @@ pub(crate) fn sessions(seed: u64, count: u64) {
                     if number >= count || total.lock().unwrap().differences.len() >= ENOUGH {
                         return;
                     }
-                    let report = session(&world, seed + number);
+                    let report = session(&world, seed + number, grammar);
                     total.lock().unwrap().add(report);
                 }
             });
@@ -74,9 +74,9 @@ pub(crate) fn sessions(seed: u64, count: u64) {
     assert!(total.sessions == count, "a session was not run");
 }
 
-fn session(world: &World, seed: u64) -> Report {
+fn session(world: &World, seed: u64, grammar: Grammar) -> Report {
     let mailbox = format!("s{seed}@example.org");
-    let session = Session::new(seed);
+    let session = Session::new(seed, grammar);
     world.open(&mailbox);
     let mut report = Report { sessions: 1, ..Report::default() };
     let mut course = Course {
