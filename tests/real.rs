@@ -13,6 +13,8 @@ mod combined;
 mod crash;
 #[path = "real/day.rs"]
 mod day;
+#[path = "real/doubles.rs"]
+mod doubles;
 #[path = "real/explain.rs"]
 mod explain;
 #[path = "real/furnished.rs"]
@@ -42,6 +44,8 @@ mod own_flags;
 mod parking;
 #[path = "real/refusals.rs"]
 mod refusals;
+#[path = "real/resync.rs"]
+mod resync;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/searching.rs"]
