@@ -18,6 +18,9 @@ use mandate::types::{
     Address, Flag, Flags, FolderName, GrantId, LoginName, MailboxId, Timestamp, UidSet, UidValidity, UserId,
 };
 
+#[path = "policy/roles.rs"]
+mod roles;
+
 const NOW: Timestamp = Timestamp(1_000);
 
 #[test]
@@ -33,7 +36,7 @@ fn the_truth_table_holds() {
     for role in Role::built_in() {
         for (state, rules) in scenes() {
             for class in FolderClass::ALL {
-                for (name, action) in actions(class) {
+                for (name, action) in actions(&Place::of(class)) {
                     let case = format!("{} {state} {class} {name}", role.name);
                     let said = answer(&under(&role, rules), &action);
                     match table.remove(&case) {
@@ -202,8 +205,8 @@ fn both_own_flags_are_asked_about_in_four_questions() {
     let rules = Ground {
         read_state: ReadChoice::Personal,
         delete: Delete::Trash,
-        hides: false,
         separator: Some('/'),
+        ..Ground::default()
     };
     let effective = under(&Role::responder(), rules);
     let place = Place::of(FolderClass::Inbox);
@@ -338,12 +341,13 @@ fn r#move(from: Place, to: Place, means: Means) -> Action {
     Action::Move { from, to, means }
 }
 
-/// Every action that concerns a folder of this class, by the table's name for it.
-fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
-    let place = || Place::of(class);
-    let read_only = || Place::of(class).examined();
-    let inbox = || Place::of(FolderClass::Inbox);
-    let other = Place::of;
+/// Every action that concerns a folder, by the table's name for it.
+fn actions(at: &Place) -> Vec<(&'static str, Action)> {
+    let place = || at.clone();
+    let read_only = || at.clone().examined();
+    let inbox = || Place { known: Some(FolderName::inbox()), ..Place::of(FolderClass::Inbox) };
+    let other = |class: FolderClass| Place { class, ..known(class.as_str()) };
+    let inside = || at.known.as_ref().map(|name| folder(&format!("{name}/new")));
     let store = |mode, names: &[&str]| Action::Store {
         place: place(),
         mode,
@@ -422,12 +426,16 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("copy-in", copy(inbox(), place(), true)),
         ("copy-in-old", copy(inbox(), place(), false)),
         ("copy-out", copy(place(), other(FolderClass::Drafts), true)),
+        ("copy-across", Action::CopyOut(place())),
         ("move-in", r#move(inbox(), place(), Means::Move)),
         ("move-in-old", r#move(inbox(), place(), Means::CopyAndExpunge)),
         ("move-out", r#move(place(), other(FolderClass::Sent), Means::Move)),
         ("move-out-old", r#move(place(), other(FolderClass::Sent), Means::CopyAndExpunge)),
         ("move-out-older", r#move(place(), other(FolderClass::Sent), Means::Nothing)),
         ("move-out-ro", r#move(read_only(), other(FolderClass::Sent), Means::Move)),
+        ("move-across", Action::MoveOut { from: place(), uidplus: true }),
+        ("move-across-old", Action::MoveOut { from: place(), uidplus: false }),
+        ("move-across-ro", Action::MoveOut { from: read_only(), uidplus: true }),
         ("move-to-trash", r#move(place(), other(FolderClass::Trash), Means::Move)),
         ("move-to-trash-old", r#move(place(), other(FolderClass::Trash), Means::CopyAndExpunge)),
         ("expunge", Action::Expunge { place: place(), uidplus: true }),
@@ -435,7 +443,7 @@ fn actions(class: FolderClass) -> Vec<(&'static str, Action)> {
         ("expunge-ro", Action::Expunge { place: read_only(), uidplus: true }),
         ("close", Action::Close { place: place(), uidplus: true }),
         ("unselect", Action::Unselect),
-        ("create-below", Action::Create(Site::below(Some(class)))),
+        ("create-below", Action::Create(Site { parent: Some(place()), name: inside() })),
         ("create-top", Action::Create(Site::below(None))),
         ("delete", Action::Delete { place: place(), hides_below: false }),
         ("delete-hiding", Action::Delete { place: place(), hides_below: true }),
@@ -480,6 +488,8 @@ fn found(step: &StepKind) -> Fact {
             Fact::Marked { discard: UidSet::range(11, 11), copied: UidSet::range(12, 12) }
         }
         StepKind::FindFlagged(_) => Fact::Flagged(false),
+        StepKind::Describe(uids) => Fact::Described(uids.clone()),
+        StepKind::ReadOut(uid) => Fact::Arrived { from: *uid, stored: None },
         StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(Some(Copied {
             validity: UidValidity(7),
             from: UidSet::range(11, 11),
@@ -547,6 +557,9 @@ fn describe(step: &StepKind) -> String {
         StepKind::FindFlagged(flags) => format!("find ({flags})"),
         StepKind::Copy => "copy".into(),
         StepKind::CopyThese(uids) => format!("copy {uids}"),
+        StepKind::Describe(uids) => format!("describe {uids}"),
+        StepKind::ReadOut(uid) => format!("read {uid}"),
+        StepKind::TakeBack { uids, .. } => format!("take back {uids}"),
         StepKind::RemoveCopied(uids) => format!("mark and remove {uids}"),
         StepKind::Move { uids, exact, discards } => {
             let (exact, trash) =
@@ -569,7 +582,7 @@ fn flags(names: &[&str]) -> Flags {
 
 /// The table's names for what a mailbox's options may say.
 fn scenes() -> [(&'static str, Ground); 3] {
-    let rules = |read_state, delete| Ground { read_state, delete, hides: false, separator: Some('/') };
+    let rules = |read_state, delete| Ground { read_state, delete, separator: Some('/'), ..Ground::default() };
     [
         ("shared", rules(ReadChoice::Shared, Delete::Refuse)),
         ("personal", rules(ReadChoice::Personal, Delete::Refuse)),

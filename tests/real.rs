@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "real/across.rs"]
+mod across;
 #[path = "real/clients.rs"]
 mod clients;
 #[path = "real/combined.rs"]
@@ -11,6 +13,8 @@ mod combined;
 mod crash;
 #[path = "real/day.rs"]
 mod day;
+#[path = "real/doubles.rs"]
+mod doubles;
 #[path = "real/explain.rs"]
 mod explain;
 #[path = "real/furnished.rs"]
@@ -34,6 +38,8 @@ mod many;
 mod marionette;
 #[path = "real/outbox.rs"]
 mod outbox;
+#[path = "real/own_flags.rs"]
+mod own_flags;
 #[path = "real/parking.rs"]
 mod parking;
 #[path = "real/refusals.rs"]

@@ -271,6 +271,9 @@ fn reach(effective: &Effective, place: &Place, mut permit: Permit) -> (Verdict, 
         | StepKind::FindFlagged(_)
         | StepKind::Copy
         | StepKind::CopyThese(_)
+        | StepKind::Describe(_)
+        | StepKind::ReadOut(_)
+        | StepKind::TakeBack { .. }
         | StepKind::RemoveCopied(_)
         | StepKind::Move { .. }
         | StepKind::Strip { .. }

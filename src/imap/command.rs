@@ -149,7 +149,42 @@ impl Command {
             Self::Search { uid, search }
             | Self::Sort { uid, sort: Sort { search, .. } }
             | Self::Thread { uid, thread: Thread { search, .. } } => Some((*uid, search)),
-            _ => None,
+            Self::Capability
+            | Self::Noop
+            | Self::Logout
+            | Self::Id { .. }
+            | Self::Login { .. }
+            | Self::Authenticate { .. }
+            | Self::Enable(_)
+            | Self::Select(_)
+            | Self::Examine(_)
+            | Self::Create { .. }
+            | Self::Delete(_)
+            | Self::Rename { .. }
+            | Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::List(_)
+            | Self::Lsub { .. }
+            | Self::Namespace
+            | Self::Status { .. }
+            | Self::Append(_)
+            | Self::Idle
+            | Self::MyRights(_)
+            | Self::ListRights { .. }
+            | Self::GetAcl(_)
+            | Self::SetAcl(_)
+            | Self::DeleteAcl(_)
+            | Self::GetQuota { .. }
+            | Self::GetQuotaRoot(_)
+            | Self::Check
+            | Self::Close
+            | Self::Unselect
+            | Self::Expunge
+            | Self::UidExpunge(_)
+            | Self::Fetch { .. }
+            | Self::Store { .. }
+            | Self::Copy { .. }
+            | Self::Move { .. } => None,
         }
     }
 }
@@ -454,4 +489,53 @@ pub enum SearchKey {
     Not(Box<Self>),
     Or(Box<Self>, Box<Self>),
     And(Vec<Self>),
+}
+
+impl SearchKey {
+    /// Whether a key is so, this one or one inside.
+    pub fn any(&self, is: &dyn Fn(&Self) -> bool) -> bool {
+        let inside = match self {
+            Self::Not(key) => key.any(is),
+            Self::Or(a, b) => a.any(is) || b.any(is),
+            Self::And(keys) => keys.iter().any(|key| key.any(is)),
+            Self::All
+            | Self::Answered
+            | Self::Deleted
+            | Self::Draft
+            | Self::Flagged
+            | Self::New
+            | Self::Old
+            | Self::Recent
+            | Self::Seen
+            | Self::Unanswered
+            | Self::Undeleted
+            | Self::Undraft
+            | Self::Unflagged
+            | Self::Unseen
+            | Self::Keyword(_)
+            | Self::Unkeyword(_)
+            | Self::Bcc(_)
+            | Self::Body(_)
+            | Self::Cc(_)
+            | Self::From(_)
+            | Self::Subject(_)
+            | Self::Text(_)
+            | Self::To(_)
+            | Self::Header { .. }
+            | Self::Before(_)
+            | Self::On(_)
+            | Self::Since(_)
+            | Self::SentBefore(_)
+            | Self::SentOn(_)
+            | Self::SentSince(_)
+            | Self::Larger(_)
+            | Self::Smaller(_)
+            | Self::Older(_)
+            | Self::Younger(_)
+            | Self::ModSeq(_)
+            | Self::Uid(_)
+            | Self::Numbers(_) => false,
+        };
+        inside || is(self)
+    }
 }

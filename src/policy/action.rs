@@ -1,6 +1,6 @@
 //! What a session asks for, whatever the protocol.
 
-use super::{FolderClass, OwnFlags};
+use super::{FolderClass, OwnFlags, across};
 use crate::types::{Flags, FolderName};
 
 /// A folder as policy sees it.
@@ -126,6 +126,14 @@ pub enum Action {
         to: Place,
         means: Means,
     },
+    /// COPY into another mailbox: this one's part. What arrives there is an [`Action::Append`].
+    CopyOut(Place),
+    /// MOVE into another mailbox, likewise.
+    MoveOut {
+        from: Place,
+        /// Upstream has UIDPLUS (RFC 4315): just what has arrived can be removed.
+        uidplus: bool,
+    },
     Expunge {
         place: Place,
         /// Upstream has UIDPLUS (RFC 4315).
@@ -167,6 +175,8 @@ impl Action {
             Self::Append { .. } => "storing messages in this folder",
             Self::Copy { .. } => "copying messages into this folder",
             Self::Move { .. } => "moving these messages",
+            Self::CopyOut(_) => across::gerund(false),
+            Self::MoveOut { .. } => across::gerund(true),
             Self::Expunge { .. } | Self::Close { .. } => "removing messages",
             Self::Unselect => "leaving the folder",
             Self::Create(_) => "creating folders here",

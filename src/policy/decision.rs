@@ -3,10 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::across;
 use super::effective::Standing;
 use super::moving::discards;
 use super::plan::Plan;
-use super::{Action, Answering, Effective, Fact, Facts, Means, Next, Place, Rights, SendRight, Site, Step};
+use super::{
+    Action, Answering, Arrivals, Effective, Fact, Facts, Means, Next, Place, Rights, SendRight, Site, Step,
+};
 use crate::types::{MailboxId, Timestamp};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
@@ -54,6 +57,17 @@ impl Permit {
         self.plan.next(facts)
     }
 
+    /// What has arrived in another mailbox so far.
+    pub fn arrivals(&self) -> Option<&Arrivals> {
+        self.plan.arrivals()
+    }
+
+    /// The steps that take back what this act has put into another mailbox: it will not be
+    /// finished. None once messages have begun to leave the one that they come from.
+    pub fn take_back(&mut self) -> Vec<Step> {
+        self.plan.take_back()
+    }
+
     /// Whether copies may have to lose flags: what that takes must be at hand before they are made.
     pub fn may_strip(&self) -> bool {
         self.plan.strips()
@@ -88,6 +102,8 @@ pub enum Reason {
     Unconfirmed,
     /// The copies would carry flags that the user may not set there.
     FlagsStay,
+    /// The mailbox's messages are not copied into others.
+    StaysHere,
     /// The right was withdrawn while the act was under way.
     Withdrawn,
 }
@@ -125,6 +141,9 @@ impl Denial {
                 "Some of these messages are marked in ways that your role \"{role}\" in {mailbox} does not \
                  allow in that folder"
             ),
+            Reason::StaysHere => {
+                format!("The messages of {mailbox} may not be copied or moved into another mailbox")
+            }
             Reason::Withdrawn => {
                 format!("Your access to {mailbox} has just changed; please try again")
             }
@@ -140,6 +159,7 @@ impl Denial {
             | Reason::ReadOnly
             | Reason::NotOwn
             | Reason::FlagsStay
+            | Reason::StaysHere
             | Reason::Send
             | Reason::NotAnAnswer
             | Reason::Withdrawn => false,
@@ -200,6 +220,11 @@ fn files(effective: &Effective, from: &Place, to: &Place) -> bool {
     keeps(from) && keeps(to)
 }
 
+/// Whether the mailbox keeps its messages to itself.
+fn stays(effective: &Effective) -> Option<Reason> {
+    (!effective.copies_out()).then_some(Reason::StaysHere)
+}
+
 /// What the action lacks, if it lacks something that refuses it as a whole.
 ///
 /// STORE, EXPUNGE and CLOSE are never refused: their plans do the permitted part.
@@ -227,6 +252,11 @@ fn missing(effective: &Effective, action: &Action) -> Option<Reason> {
                 .or(from.read_only.then_some(Reason::ReadOnly))
                 .or((*means == Means::Nothing).then_some(Reason::NoMeans))
         }
+        Action::CopyOut(from) => stays(effective).or_else(|| on(from, across::needed(false))),
+        Action::MoveOut { from, uidplus } => stays(effective)
+            .or_else(|| on(from, across::needed(true)))
+            .or(from.read_only.then_some(Reason::ReadOnly))
+            .or((!uidplus).then_some(Reason::NoMeans)),
         Action::Unselect => None,
         Action::Create(site) => at(site),
         Action::Delete { place, hides_below } => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::overlay::discards_in;
 use super::{
-    Delete, DraftScope, FolderClass, Narrowing, Place, ReadChoice, ReadState, Rights, Role, RoleName,
-    SendRight, Site,
+    CopyOut, Delete, DraftScope, FolderClass, Narrowing, Place, ReadChoice, ReadState, Rights, Role,
+    RoleName, SendRight, Site,
 };
 use crate::types::{Address, FolderName, GrantId, LoginName, MailboxId, Separator, Timestamp, UserId};
 
@@ -45,6 +45,7 @@ impl<'a> Held<'a> {
 pub struct Ground {
     pub read_state: ReadChoice,
     pub delete: Delete,
+    pub copy_out: CopyOut,
     /// It has a Hidden folder: an Aggregate would show what is in it, and is hidden too.
     pub hides: bool,
     /// The host's, for narrowed grants.
@@ -63,6 +64,7 @@ pub(super) struct Standing {
     send: SendRight,
     read_state: ReadState,
     delete: Delete,
+    copy_out: CopyOut,
     /// Somewhere, what the user expunges goes to Trash.
     trashes: bool,
     reply_only: bool,
@@ -93,6 +95,7 @@ impl Effective {
             send: SendRight::None,
             read_state: ReadState::Shared,
             delete: ground.delete,
+            copy_out: ground.copy_out,
             trashes: false,
             reply_only: false,
             deleted_is_final: false,
@@ -136,6 +139,7 @@ impl Effective {
                 send: role.send,
                 read_state: ReadState::Shared,
                 delete: Delete::Refuse,
+                copy_out: CopyOut::Allow,
                 trashes: false,
                 reply_only: false,
                 deleted_is_final: false,
@@ -149,7 +153,8 @@ impl Effective {
         let powers = self.standing.powers_on(place);
         let held = powers.fold(Rights::NONE, |held, powers| held | powers.rights[place.class as usize]);
         let trashes = self.standing.trashes && place.class == FolderClass::Trash;
-        let held = if trashes && held.has(Rights::WRITE) { held | Rights::INSERT } else { held };
+        let sees = !(held & (Rights::LOOKUP | Rights::READ)).is_empty();
+        let held = if trashes && sees { held | Rights::INSERT } else { held };
         if self.standing.deleted_is_final && !held.has(Rights::EXPUNGE) {
             return held.without(Rights::DELETED);
         }
@@ -199,6 +204,11 @@ impl Effective {
     /// What becomes of messages that the user may not remove.
     pub(super) fn delete(&self) -> Delete {
         self.standing.delete
+    }
+
+    /// Whether messages may be copied and moved into other mailboxes, by who may read them.
+    pub fn copies_out(&self) -> bool {
+        self.standing.copy_out == CopyOut::Allow
     }
 
     pub(super) fn standing(&self) -> &Arc<Standing> {

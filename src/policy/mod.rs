@@ -14,6 +14,7 @@
 //! | append | `i`; flags as store | deny; flags dropped |
 //! | copy | `r` there, `i` here | deny |
 //! | move | `r`, `t`, `e` there (to Trash: or `delete = "trash"`), `i` here; `r`, `m` there, `i`, `m` here among Inbox, Ordinary and Archive | deny |
+//! | copy, move into another mailbox | `r`, for MOVE `t` and `e`, there; here as append, message by message; the mailbox's `copy_out` | deny |
 //! | expunge, close | `e`; or `delete = "trash"`: to Trash instead | nothing is removed |
 //! | create | `k` on the parent | deny |
 //! | delete | `x`, `t`, `e` | deny |
@@ -22,6 +23,7 @@
 //! | submit | the role sends | deny |
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod across;
 mod action;
 mod class;
 mod custom;
@@ -37,6 +39,7 @@ mod rights;
 mod role;
 mod storing;
 
+pub use across::{Arrivals, CopyOut};
 pub use action::{Action, Answering, Means, Place, Site, StoreMode};
 pub use class::FolderClass;
 pub use custom::{RoleProblem, RoleSettings};

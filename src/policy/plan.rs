@@ -9,13 +9,14 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::across::Across;
 use super::decision::rights_in;
 use super::moving::{MoveByCopy, move_these, strip_copies};
 use super::overlay::{self, Marking};
 use super::storing::{final_marks, split, store};
 use super::{
-    Action, Answering, Assumed, Denial, Effective, Means, OwnFlags, Place, ReadState, Reason, Rights,
-    SendRight, StoreMode,
+    Action, Answering, Arrivals, Assumed, Denial, Effective, Means, OwnFlags, Place, ReadState, Reason,
+    Rights, SendRight, StoreMode,
 };
 use crate::types::{Flag, FlagKind, Flags, SystemFlag, UidSet, UidValidity};
 
@@ -31,6 +32,11 @@ impl Step {
         Self { kind }
     }
 
+    /// For the plans beside this one.
+    pub(super) fn of_plan(kind: StepKind) -> Self {
+        Self { kind }
+    }
+
     pub fn kind(&self) -> &StepKind {
         &self.kind
     }
@@ -43,6 +49,7 @@ impl Step {
             | StepKind::RemoveCopied(_)
             | StepKind::Move { .. }
             | StepKind::Discard(_)
+            | StepKind::TakeBack { .. }
             | StepKind::DeleteFolder => true,
             StepKind::Carry
             | StepKind::Ask(_)
@@ -58,6 +65,8 @@ impl Step {
             | StepKind::FindFlagged(_)
             | StepKind::Copy
             | StepKind::CopyThese(_)
+            | StepKind::Describe(_)
+            | StepKind::ReadOut(_)
             | StepKind::Strip { .. }
             | StepKind::Unselect
             | StepKind::Address
@@ -123,6 +132,13 @@ pub enum StepKind {
     /// The other half, for messages whose copies the host has confirmed: marks exactly these
     /// `\Deleted`, then `UID EXPUNGE` of them.
     RemoveCopied(UidSet),
+    /// Flags and dates of these, which go to another mailbox.
+    Describe(UidSet),
+    /// One of them, whole; it does not become `\Seen` by that.
+    ReadOut(u32),
+    /// Removes copies of this command's making from the other mailbox: they are marked
+    /// `\Deleted`, then `UID EXPUNGE` of exactly these.
+    TakeBack { validity: UidValidity, uids: UidSet },
     /// MOVE; `uids` are the messages meant, `exact` whether only they may move, `discards`
     /// whether it is the mailbox's `delete = "trash"` that allows it.
     Move { uids: UidSet, exact: bool, discards: bool },
@@ -178,6 +194,11 @@ pub enum Fact {
     Marked { discard: UidSet, copied: UidSet },
     /// Whether [`StepKind::FindFlagged`] found any.
     Flagged(bool),
+    /// These of [`StepKind::Describe`] are there.
+    Described(UidSet),
+    /// The other mailbox's host has confirmed the copy of this message; and said what it is
+    /// called there.
+    Arrived { from: u32, stored: Option<(UidValidity, u32)> },
     /// Which messages went where, if upstream told it.
     Copied(Option<Copied>),
 }
@@ -230,6 +251,8 @@ pub(super) enum Plan {
     Move { from: Place, to: Place, strip: Flags },
     /// Find the UIDs, then copy and remove them piece by piece.
     MoveByCopy(MoveByCopy),
+    /// Into another mailbox.
+    Across(Across),
     /// Find what is marked, then remove what may be removed of it; then `after`.
     Expunge { place: Place, uidplus: bool, after: Option<StepKind> },
     /// Find what the user has marked, then move it to Trash; then `after`.
@@ -284,6 +307,8 @@ impl Plan {
                     Means::Nothing => Self::Steps(VecDeque::new()),
                 }
             }
+            Action::CopyOut(from) => Self::Across(Across::new(from.clone(), false)),
+            Action::MoveOut { from, .. } => Self::Across(Across::new(from.clone(), true)),
             Action::Expunge { place, uidplus } => expunge(effective, place, *uidplus, None),
             Action::Close { place, uidplus } => expunge(effective, place, *uidplus, Some(StepKind::Unselect)),
             Action::Unselect => one(StepKind::Unselect),
@@ -315,7 +340,13 @@ impl Plan {
                 Fact::Start if !*uidplus && !strip.is_empty() => run(StepKind::FindFlagged(strip.clone())),
                 Fact::Flagged(true) => Next::Refuse(Denial::new(facts.effective, COPYING, Reason::FlagsStay)),
                 Fact::Start | Fact::Flagged(false) => run(StepKind::Copy),
-                Fact::Done | Fact::Numbers(_) | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Copied(_) => {
+                Fact::Done
+                | Fact::Numbers(_)
+                | Fact::Deleted(_)
+                | Fact::Marked { .. }
+                | Fact::Described(_)
+                | Fact::Arrived { .. }
+                | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
                     self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
@@ -323,12 +354,19 @@ impl Plan {
             Self::Move { from, to, strip } => match &facts.last {
                 Fact::Numbers(numbers) => move_these(facts, (from, to), numbers),
                 Fact::Start => run(StepKind::Uids),
-                Fact::Done | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Flagged(_) | Fact::Copied(_) => {
+                Fact::Done
+                | Fact::Deleted(_)
+                | Fact::Marked { .. }
+                | Fact::Flagged(_)
+                | Fact::Described(_)
+                | Fact::Arrived { .. }
+                | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
                     self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
                 }
             },
             Self::MoveByCopy(plan) => plan.next(facts),
+            Self::Across(plan) => plan.next(facts),
             Self::Expunge { place, uidplus, after } => {
                 let Fact::Deleted(found) = &facts.last else { return run(StepKind::FindDeleted) };
                 let steps = removals(facts, place, found, *uidplus);
@@ -361,7 +399,7 @@ impl Plan {
         let changes = match self {
             Self::Steps(steps) => steps.iter().any(changes_flags),
             Self::Copy { .. } => true,
-            Self::Move { .. } | Self::MoveByCopy(_) => last_number,
+            Self::Move { .. } | Self::MoveByCopy(_) | Self::Across(_) => last_number,
             Self::SplitStore { .. }
             | Self::Expunge { .. }
             | Self::Removing { .. }
@@ -378,12 +416,23 @@ impl Plan {
             Self::Move { strip, .. } => !strip.is_empty(),
             Self::MoveByCopy(plan) => plan.strips(),
             Self::Steps(_)
+            | Self::Across(_)
             | Self::SplitStore { .. }
             | Self::Expunge { .. }
             | Self::Removing { .. }
             | Self::Discard { .. }
             | Self::Discarding { .. } => false,
         }
+    }
+
+    /// See [`super::Permit::arrivals`].
+    pub(super) fn arrivals(&self) -> Option<&Arrivals> {
+        if let Self::Across(plan) = self { Some(plan.arrivals()) } else { None }
+    }
+
+    /// See [`super::Permit::take_back`].
+    pub(super) fn take_back(&mut self) -> Vec<Step> {
+        if let Self::Across(plan) = self { plan.take_back() } else { Vec::new() }
     }
 
     fn go_on(&mut self, next: Self, facts: &Facts<'_>) -> Next {

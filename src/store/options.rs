@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Delete, ReadChoice};
+use crate::policy::{CopyOut, Delete, ReadChoice};
 use crate::types::NameTemplate;
 
 /// What a team has chosen for its mailbox. A record written before an option existed has
@@ -17,6 +17,8 @@ pub struct Options {
     /// Whether the mail host removes a message as soon as it is marked deleted, as Gmail does
     /// by default: then marking needs the right to expunge too.
     pub deleted_is_final: bool,
+    /// Whether COPY and MOVE take messages into other mailboxes.
+    pub copy_out: CopyOut,
     /// Who files the copy of a sent message.
     pub sent_copy: SentCopy,
     /// Whether the filed copy keeps its Bcc.
@@ -45,6 +47,7 @@ impl Default for Options {
             read_state: ReadChoice::ByRole,
             delete: Delete::Refuse,
             deleted_is_final: false,
+            copy_out: CopyOut::Allow,
             sent_copy: SentCopy::File,
             bcc_in_sent: true,
             send_name: NameTemplate::default(),

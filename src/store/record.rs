@@ -148,8 +148,8 @@ impl Mailbox {
 
     /// What policy must know of the mailbox itself.
     pub fn ground(&self) -> Ground {
-        let Options { read_state, delete, .. } = self.options;
-        Ground { read_state, delete, hides: self.hides(), separator: self.separator }
+        let Options { read_state, delete, copy_out, .. } = self.options;
+        Ground { read_state, delete, copy_out, hides: self.hides(), separator: self.separator }
     }
 
     /// Whether a folder is pinned Hidden: then every unpinned name is hidden too.

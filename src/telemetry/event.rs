@@ -72,6 +72,12 @@ pub struct Act {
     pub target_uidvalidity: Option<UidValidity>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_shown")]
     pub target_uids: Option<UidSet>,
+    /// The mailbox that the target is in, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_shown")]
+    pub to_mailbox: Option<MailboxId>,
+    /// The mailbox that the messages come from, likewise.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_shown")]
+    pub from_mailbox: Option<MailboxId>,
     /// Flags given, for STORE and APPEND: `+FLAGS \Seen`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flags: Option<String>,

@@ -10,7 +10,7 @@ use crate::support::Snapshot;
 
 /// What Mandate does otherwise than an RFC 4314 server: name, and the rule of docs/rights.md or
 /// docs/grammar.md that it rests on.
-const DEVIATIONS: [(&str, &str); 20] = [
+const DEVIATIONS: [(&str, &str); 21] = [
     ("store-revert", "a STORE that the role does not allow in full is answered with the true flags"),
     ("own-drafts", "a responder marks and removes the drafts that the same user stored"),
     ("own-subscriptions", "subscriptions are a user's own, and all folders are subscribed at first"),
@@ -19,7 +19,7 @@ const DEVIATIONS: [(&str, &str); 20] = [
     ("listrights", "LISTRIGHTS is answered for the user's own name only"),
     (
         "absent-rights",
-        "MYRIGHTS of a folder that does not exist is NO; Dovecot tells the rights of its parent",
+        "MYRIGHTS of a folder that does not exist, or is a level only, is NO; Dovecot tells its parent's",
     ),
     ("refusal-code", "a refusal's code is NOPERM, or NONEXISTENT for hidden and absent alike"),
     ("keywords-known", "FLAGS names the keywords that the host knows, used or not"),
@@ -34,6 +34,7 @@ const DEVIATIONS: [(&str, &str); 20] = [
     ("expunged-meanwhile", "of messages that others have removed nothing is told where Dovecot tells NIL"),
     ("gone-while-open", "who has a folder open that another session renames or deletes is disconnected"),
     ("expunge-found", "EXPUNGE and CLOSE remove what was found marked just before, and is on record"),
+    ("left-untold", "of removals in a folder that is left, one side has told and the other not yet"),
     ("expunge-nothing", "without `e`, EXPUNGE is OK and does nothing at all"),
     ("levels", "LIST with `*` leaves out levels that are no folders"),
     ("own-words", "CAPABILITY, ID and ENABLE tell of Mandate"),
@@ -259,6 +260,23 @@ pub(crate) fn drop_status_of(open: &str, ours: &mut Answer, theirs: &mut Answer,
         report.used("status-of-open");
         ours.said.retain(|said| !is_of_open(said));
         theirs.said.retain(|said| !is_of_open(said));
+    }
+}
+
+/// What was told of a folder before another was opened in the same piece: its numbers are over. A
+/// removal by another session is told with this command or the next.
+pub(crate) fn drop_left(ours: &mut Answer, theirs: &mut Answer, report: &mut Report) {
+    let removed = |answer: &Answer| -> Vec<u32> {
+        let number = |said: &Said| match said {
+            Said::Expunge(number) => Some(*number),
+            Said::Exists(_) | Said::Fetch(..) | Said::Flags(..) | Said::Data(_) => None,
+        };
+        answer.said.iter().filter_map(number).collect()
+    };
+    if removed(ours) != removed(theirs) {
+        report.used("left-untold");
+        ours.said.clear();
+        theirs.said.clear();
     }
 }
 

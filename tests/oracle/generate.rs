@@ -91,8 +91,17 @@ const SETS: [&str; 12] = ["1", "2", "1:2", "1:*", "*", "3:*", "2,4", "1:3,5", "*
 const FLAGS: [&str; 9] =
     ["\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft", "kw", "$Forwarded", "newkw", "\\Deleted"];
 
+/// What sessions are made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Grammar {
+    /// Verbs of RFC 3501 and of what every host has.
+    Plain,
+    /// The extensions too: SORT, THREAD, SEARCHRES, CONDSTORE, LIST-EXTENDED.
+    Wide,
+}
+
 impl Session {
-    pub(crate) fn new(seed: u64) -> Session {
+    pub(crate) fn new(seed: u64, grammar: Grammar) -> Session {
         let mut random = Random::new(seed);
         let people: Vec<Person> = (0..1 + random.below(3)).map(|_| *random.pick(&PEOPLE)).collect();
         let mut batches: Vec<Batch> = (0..people.len())
@@ -104,8 +113,8 @@ impl Session {
         for _ in 0..6 + random.below(12) {
             let connection = random.below(people.len());
             let commands = match random.below(10) {
-                0..6 => vec![command(&mut random)],
-                _ => pipeline(&mut random),
+                0..6 => vec![command(&mut random, grammar)],
+                _ => pipeline(&mut random, grammar),
             };
             batches.push(Batch { connection, commands });
         }
@@ -118,11 +127,11 @@ impl Session {
 }
 
 /// Several commands in one piece; none waits for anything.
-fn pipeline(random: &mut Random) -> Vec<Command> {
+fn pipeline(random: &mut Random, grammar: Grammar) -> Vec<Command> {
     let wanted = 2 + random.below(4);
     let mut commands = Vec::new();
     while commands.len() < wanted {
-        let next = command(random);
+        let next = command(random, grammar);
         if next.pieces.len() == 1 && !matches!(next.act, Act::Idle | Act::Malformed) {
             commands.push(next);
         }
@@ -138,7 +147,10 @@ fn other(line: impl Into<Vec<u8>>) -> Command {
     simple(line, Act::Other)
 }
 
-fn command(random: &mut Random) -> Command {
+fn command(random: &mut Random, grammar: Grammar) -> Command {
+    if grammar == Grammar::Wide && random.chance(35) {
+        return extended(random);
+    }
     match random.below(100) {
         0..10 => open(random),
         10..26 => store(random),
@@ -313,6 +325,65 @@ fn search(random: &mut Random) -> Command {
     ];
     let verb = *random.pick(&["SEARCH", "UID SEARCH"]);
     other(format!("{verb} {}", random.pick(&keys)))
+}
+
+/// What extensions add: RFC 5256, 5182, 7162, 5258, 5819.
+fn extended(random: &mut Random) -> Command {
+    let searches = [
+        "SORT (SUBJECT) UTF-8 ALL",
+        "UID SORT (REVERSE FROM DATE) US-ASCII UNSEEN",
+        "SORT (SIZE REVERSE ARRIVAL) UTF-8 NOT DELETED",
+        "UID SORT (TO CC) UTF-8 2:*",
+        "SORT (BOGUS) UTF-8 ALL",
+        "SORT () UTF-8 ALL",
+        "THREAD REFERENCES UTF-8 ALL",
+        "UID THREAD ORDEREDSUBJECT US-ASCII NOT SEEN",
+        "THREAD BOGUS UTF-8 ALL",
+        "UID SORT (SUBJECT) UTF-8 SUBJECT {8+}\r\nquestion",
+        "SEARCH RETURN (SAVE) ALL",
+        "SEARCH RETURN (SAVE) FLAGGED",
+        "UID SEARCH RETURN (SAVE COUNT) UID 2:4",
+        "UID SEARCH RETURN (SAVE MIN) ALL",
+        "SEARCH RETURN (ALL) $",
+        "SEARCH $",
+        "UID SEARCH NOT $",
+        "SEARCH OR $ SEEN",
+        "SEARCH MODSEQ 1",
+        "UID SEARCH MODSEQ 1 UNSEEN",
+        "SEARCH YOUNGER 100000000",
+        "SEARCH OLDER 1",
+    ];
+    let fetches = [
+        "FETCH $ (UID FLAGS)",
+        "UID FETCH $ (FLAGS)",
+        "FETCH $ BODY[TEXT]",
+        "FETCH 1:* (UID MODSEQ)",
+        "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)",
+        "FETCH 2 (FLAGS) (CHANGEDSINCE 4294967296)",
+        "FETCH 1 (FLAGS) (BOGUS 1)",
+    ];
+    let lists = [
+        "LIST \"\" (INBOX Proj*) RETURN (CHILDREN)",
+        "LIST (REMOTE) \"\" %",
+        "LIST () \"\" *",
+        "LIST \"Projects/\" %",
+        "LIST \"\" Projects RETURN (CHILDREN STATUS (MESSAGES UIDNEXT))",
+        "LIST (SPECIAL-USE) \"\" \"*\"",
+        "STATUS INBOX (MESSAGES HIGHESTMODSEQ)",
+        "STATUS Projects (UNSEEN SIZE)",
+        "LIST \"\" {3+}\r\nINB",
+    ];
+    match random.below(10) {
+        0..5 => other(*random.pick(&searches)),
+        // No mod-sequence is 0 (RFC 7162 section 7).
+        5 if random.chance(10) => simple("FETCH 1:* (FLAGS) (CHANGEDSINCE 0)", Act::Malformed),
+        5..8 => simple(*random.pick(&fetches), Act::Fetch),
+        8 => {
+            let to = *random.pick(&["Drafts", "Sent", "Projects", "Nowhere"]);
+            simple(format!("UID COPY $ {to}"), Act::Copy { to: to.to_owned() })
+        }
+        _ => other(*random.pick(&lists)),
+    }
 }
 
 fn folders(random: &mut Random) -> Command {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::answer::{Answer, Said};
 use crate::compare::{self, Pairing, Report};
-use crate::generate::{Act, Batch, Command, Session};
+use crate::generate::{Act, Batch, Command, Grammar, Session};
 use crate::support::random;
 use crate::support::{Imap, Read};
 use crate::world::{Person, Role, World, make_ordinary};
@@ -47,7 +47,7 @@ struct Course<'w> {
 }
 
 /// Runs `count` sessions from `seed` on, or those that `ORACLE_SEED` names, and prints a table.
-pub(crate) fn sessions(seed: u64, count: u64) {
+pub(crate) fn sessions(seed: u64, count: u64, grammar: Grammar) {
     let (seed, count) = random::seeds("ORACLE_SEED", (seed, count));
     let began = Instant::now();
     let world = World::start();
@@ -61,7 +61,7 @@ pub(crate) fn sessions(seed: u64, count: u64) {
                     if number >= count || total.lock().unwrap().differences.len() >= ENOUGH {
                         return;
                     }
-                    let report = session(&world, seed + number);
+                    let report = session(&world, seed + number, grammar);
                     total.lock().unwrap().add(report);
                 }
             });
@@ -74,9 +74,9 @@ pub(crate) fn sessions(seed: u64, count: u64) {
     assert!(total.sessions == count, "a session was not run");
 }
 
-fn session(world: &World, seed: u64) -> Report {
+fn session(world: &World, seed: u64, grammar: Grammar) -> Report {
     let mailbox = format!("s{seed}@example.org");
-    let session = Session::new(seed);
+    let session = Session::new(seed, grammar);
     world.open(&mailbox);
     let mut report = Report { sessions: 1, ..Report::default() };
     let mut course = Course {
@@ -179,6 +179,9 @@ impl Course<'_> {
                 compare::drop_status_of(open, &mut our, &mut their, report);
             }
             compare::command(command, &our, &their, report)?;
+            if matches!(command.act, Act::Open(_)) && our.is_ok() && their.is_ok() {
+                compare::drop_left(&mut all.0, &mut all.1, report);
+            }
             all.0.said.extend(our.said);
             all.1.said.extend(their.said);
             connection.over |= our.condition == "BYE" || matches!(command.act, Act::Logout);
@@ -220,7 +223,10 @@ impl Course<'_> {
                 return one(&mut connection.oracle, tag, command);
             }
             Act::MyRights(folder)
-                if line(&mut connection.oracle, &format!("LIST \"\" {folder}"))?.data().is_empty() =>
+                if line(&mut connection.oracle, &format!("LIST \"\" {folder}"))?
+                    .data()
+                    .iter()
+                    .all(|listed| listed.contains("\\NOSELECT") || listed.contains("\\NONEXISTENT")) =>
             {
                 report.used("absent-rights");
                 return Ok(Answer {
@@ -335,6 +341,10 @@ impl Course<'_> {
             Act::Leave { .. } if answer.is_ok() => connection.selected = None,
             Act::Store { uid, set, .. } if connection.selected.is_some() => {
                 let verb = if *uid { "UID FETCH" } else { "FETCH" };
+                // What came in during the command is the last message now, and was not then.
+                let came =
+                    set.contains('*') && answer.said.iter().any(|said| matches!(said, Said::Exists(_)));
+                let set = if came { "1:*" } else { set };
                 let true_flags = line(&mut connection.oracle, &format!("{verb} {set} (FLAGS)"))?;
                 answer.said.extend(true_flags.said.into_iter().map(|said| match said {
                     Said::Fetch(number, mut items) => {

@@ -250,6 +250,8 @@ fn settings(extra: &str) -> Settings {
         max_connections: 100,
         extra: format!(
             "passdb {{\n driver = static\n args = password={ACCOUNT_PASSWORD}\n}}\n\
+             # Which is late now and then: STATUS of what another process has just changed.
+             mailbox_list_index = no\n\
              service imap {{\n service_count = 200\n process_limit = 400\n}}\n\
              service imap-login {{\n service_count = 0\n}}\n{extra}"
         ),

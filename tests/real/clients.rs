@@ -50,7 +50,7 @@ fn assert_becomes(scene: &Scene, before: &Snapshot, expected: &[&str]) {
 }
 
 /// swaks with a message from `from`; `None` for the right password. Exit code and session.
-fn swaks(scene: &Scene, login: &str, from: &str, secret: Option<&str>) -> (Option<i32>, String) {
+pub(crate) fn swaks(scene: &Scene, login: &str, from: &str, secret: Option<&str>) -> (Option<i32>, String) {
     let home = tempfile::tempdir().unwrap();
     let server = format!("localhost:{}", scene.proxy.submissions().port());
     let user = format!("{login}/{SUPPORT}");

@@ -7,10 +7,13 @@ use tempfile::TempDir;
 
 use crate::furnished::{assert_changes, assert_unchanged, furnished, upstream};
 use crate::maildir::Maildir;
+use crate::outbox::settled;
 use crate::support::dovecot::SUPPORT;
 use crate::support::process::need;
 use crate::support::scene::password;
 use crate::support::{ALICE, BOB, CAROL, Scene, eventually};
+use crate::thunderbird::everybody;
+use crate::thunderbird_client::View;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/day.py");
 
@@ -188,16 +191,16 @@ fn mbsync_as_manager_removes() {
 
 /// neomutt in a terminal of its own, with the keys of a working day. After an error it forgets
 /// the keys that are left: only what succeeds can be pressed.
-pub(crate) fn neomutt(scene: &Scene, login: &str, keys: &str) {
+pub(crate) fn neomutt(scene: &Scene, login: &str, view: View, keys: &str) {
     need("/usr/bin/neomutt");
     let directory = tempfile::tempdir().unwrap();
     let rc = format!(
         "set ssl_ca_certificates_file=\"{ca}\"\n\
-         set imap_user=\"{login}/{SUPPORT}\"\nset imap_pass=\"{password}\"\n\
-         set smtp_url=\"smtps://localhost:{smtp}\"\nset smtp_user=\"{login}/{SUPPORT}\"\nset smtp_pass=\"{password}\"\n\
+         set imap_user=\"{name}\"\nset imap_pass=\"{password}\"\n\
+         set smtp_url=\"smtps://localhost:{smtp}\"\nset smtp_user=\"{name}\"\nset smtp_pass=\"{password}\"\n\
          set smtp_authenticators=\"plain\"\nset imap_authenticators=\"plain\"\n\
-         set folder=\"imaps://localhost:{imap}/\"\nset spoolfile=\"+INBOX\"\nset record=\"+Sent\"\n\
-         set postponed=\"+Drafts\"\n\
+         set folder=\"imaps://localhost:{imap}/\"\nset spoolfile=\"+{inbox}\"\nset record=\"+{sent}\"\n\
+         set postponed=\"+{drafts}\"\n\
          set from=\"{SUPPORT}\"\nset use_from=yes\nset realname=\"Support\"\nset edit_headers=no\n\
          set delete=yes\nset quit=yes\nset confirmappend=no\nset move=no\nset mark_old=no\nset wait_key=no\n\
          set abort_nosubject=no\nset abort_unmodified=no\nset fast_reply=yes\nset include=yes\nset autoedit=yes\n\
@@ -205,9 +208,13 @@ pub(crate) fn neomutt(scene: &Scene, login: &str, keys: &str) {
          set header_cache=\"\"\nset message_cachedir=\"\"\nset tmpdir=\"{place}\"\nset editor=\"{place}/editor\"\n\
          set sleep_time=0\nset beep=no\n",
         ca = scene.ca.file().display(),
+        name = view.login(login),
         password = password(login),
         smtp = scene.proxy.submissions().port(),
         imap = scene.proxy.imaps().port(),
+        inbox = view.folder("INBOX"),
+        sent = view.folder("Sent"),
+        drafts = view.folder("Drafts"),
         place = directory.path().display(),
     );
     std::fs::write(directory.path().join("muttrc"), rc).unwrap();
@@ -225,20 +232,19 @@ pub(crate) fn neomutt(scene: &Scene, login: &str, keys: &str) {
     assert!(output.status.success(), "{:?}\n{screen}\n{}", output.status, scene.proxy.log());
 }
 
-#[test]
-fn neomutt_as_reader_changes_nothing() {
-    let scene = furnished();
-    let before = upstream(&scene);
-    neomutt(&scene, CAROL, "<first-entry><display-message><exit><last-entry><display-message><exit><quit>");
-    assert_unchanged(&scene, &before, "reader");
+#[track_caller]
+fn neomutt_as_reader_changes_nothing(scene: &Scene, view: View) {
+    let before = upstream(scene);
+    let keys = "<first-entry><display-message><exit><last-entry><display-message><exit><quit>";
+    neomutt(scene, CAROL, view, keys);
+    assert_unchanged(scene, &before, "reader");
 }
 
-#[test]
-fn neomutt_as_responder_reads_and_replies() {
-    let scene = furnished();
-    let before = upstream(&scene);
+#[track_caller]
+fn neomutt_as_responder_reads_and_replies(scene: &Scene, view: View) {
+    let before = upstream(scene);
     let keys = "<first-entry><display-message><exit><flag-message><reply><send-message><sync-mailbox><quit>";
-    neomutt(&scene, BOB, keys);
+    neomutt(scene, BOB, view, keys);
     let sent = scene.sink.wait(1);
     assert!(sent[0].mail_from.starts_with("<support@example.org>"), "{}", sent[0].mail_from);
     assert!(sent[0].header("From")[0].contains("support@example.org"), "{}", sent[0].text());
@@ -248,5 +254,22 @@ fn neomutt_as_responder_reads_and_replies() {
         r#"INBOX: uid 2 flags {} -> {"\\Answered", "\\Seen"}"#,
         "Sent: uid 2 new",
     ];
-    assert_changes(&scene, &before, &expected, "responder");
+    settled(scene);
+    assert_changes(scene, &before, &expected, "responder");
+}
+
+#[test]
+fn neomutt_in_the_account_view() {
+    neomutt_as_reader_changes_nothing(&furnished(), View::Account);
+    neomutt_as_responder_reads_and_replies(&furnished(), View::Account);
+}
+
+#[test]
+fn neomutt_in_the_combined_view() {
+    let scene = everybody();
+    neomutt_as_reader_changes_nothing(&scene, View::Combined);
+    neomutt_as_responder_reads_and_replies(&scene, View::Combined);
+    // The own mail has none of it.
+    let own = scene.dovecot.snapshot(BOB);
+    assert!(own.folders.values().all(|folder| folder.messages.is_empty()), "{own:?}");
 }

@@ -10,7 +10,7 @@ use crate::support::smtp::SmtpReply;
 use crate::support::{ALICE, BOB, Dovecot, Imap, Scene, Smtp, eventually};
 
 /// An answer to `parent`, if there is one, with a body of its own.
-fn answer(id: &str, parent: &str, body: &str) -> Vec<u8> {
+pub(crate) fn answer(id: &str, parent: &str, body: &str) -> Vec<u8> {
     let reply = if parent.is_empty() { String::new() } else { format!("In-Reply-To: <{parent}>\r\n") };
     format!(
         "From: {SUPPORT}\r\nTo: customer@example.net\r\nSubject: Re: question\r\n{reply}\
@@ -29,7 +29,7 @@ fn attaching(id: &str, attached: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn hand_in(smtp: &mut Smtp, message: &[u8]) -> SmtpReply {
+pub(crate) fn hand_in(smtp: &mut Smtp, message: &[u8]) -> SmtpReply {
     smtp.expect(250, &format!("MAIL FROM:<{SUPPORT}>"));
     smtp.expect(250, "RCPT TO:<customer@example.net>");
     smtp.expect(250, "RCPT TO:<secret@example.net>");
@@ -37,14 +37,19 @@ fn hand_in(smtp: &mut Smtp, message: &[u8]) -> SmtpReply {
 }
 
 #[track_caller]
-fn send(scene: &Scene, who: &str, message: &[u8]) {
+pub(crate) fn send(scene: &Scene, who: &str, message: &[u8]) {
     let reply = hand_in(&mut scene.smtp(who), message);
     assert_eq!(reply.code, 250, "{reply}\n{}", scene.proxy.log());
 }
 
 /// UIDs in Sent with this Message-ID.
 fn copies(scene: &Scene, id: &str) -> Vec<u32> {
-    let mut imap = scene.dovecot.login(SUPPORT);
+    copies_of(scene, SUPPORT, id)
+}
+
+/// The same in any account of the mail host.
+pub(crate) fn copies_of(scene: &Scene, account: &str, id: &str) -> Vec<u32> {
+    let mut imap = scene.dovecot.login(account);
     imap.ok("EXAMINE Sent");
     let reply = imap.ok(&format!("UID SEARCH HEADER Message-ID <{id}>"));
     let line = reply.lines().into_iter().find(|line| line.starts_with("* SEARCH")).unwrap_or_default();
@@ -335,7 +340,7 @@ fn eventually_sent(smtp: &mut Smtp, message: &[u8]) -> u16 {
     hand_in(smtp, message).code
 }
 
-const INFO: &str = "info@example.org";
+pub(crate) const INFO: &str = "info@example.org";
 
 /// A mailbox on a host of its own, which does not answer: its messages are put off together, and
 /// those of others are filed.
@@ -373,75 +378,6 @@ fn a_dead_host_keeps_nobody_elses_copies_waiting() {
     });
     assert!(tries.len() == 3 && tries.iter().all(|tries| *tries > 0), "{tries:?}");
     second.thaw();
-}
-
-/// Alice's own mail and the shared mailbox in one session, her own copies put where clients put
-/// them.
-#[test]
-fn doubles_in_the_combined_view() {
-    let users = [(SUPPORT, SUPPORT_PASSWORD.to_owned()), (ALICE, password(ALICE))];
-    let users = users.map(|(user, word)| (user.to_owned(), word)).into();
-    let scene = furnished_with(dovecot::Settings { users, ..dovecot::Settings::default() }, "");
-    let (imap, smtp) = (scene.dovecot.imaps().port(), scene.postfix.submissions().port());
-    let (imap, smtp, ca_file) = (format!("localhost:{imap}"), format!("localhost:{smtp}"), scene.ca.file());
-    let own = ["user", "host", ALICE, "--imap", &imap, "--smtp", &smtp, "--pass-through", "--ca-file"];
-    scene.proxy.run(&[&own[..], &[ca_file.to_str().unwrap()]].concat(), "");
-    let word = password(ALICE);
-    let mut combined = scene.proxy.imap(&scene.ca, ALICE, &word);
-    let mut account = scene.imap(ALICE);
-    let mut smtp = scene.proxy.smtp(&scene.ca, ALICE, &word);
-    let mut send = |message: &[u8]| {
-        let reply = hand_in(&mut smtp, message);
-        assert_eq!(reply.code, 250, "{reply}\n{}", scene.proxy.log());
-        settled(&scene);
-    };
-    let own_copies = |id: &str| {
-        let mut imap = scene.dovecot.login(ALICE);
-        imap.ok("EXAMINE Sent");
-        let found = imap.ok(&format!("UID SEARCH HEADER Message-ID <{id}>")).lines();
-        found
-            .iter()
-            .find_map(|line| line.strip_prefix("* SEARCH"))
-            .unwrap_or_default()
-            .split_whitespace()
-            .count()
-    };
-    let message = |id: &str| answer(&format!("{id}@example.org"), "", &"a line\r\n".repeat(20));
-    let place = "Shared/support/Sent";
-
-    // After ours, and before it, into the shared folder; by the account view, too.
-    send(&message("after"));
-    let stored = combined.append(place, "\\Seen", &message("after"));
-    assert!(stored.is_ok() && stored.to_string().contains("[APPENDUID "), "{stored}");
-    assert!(combined.append(place, "\\Seen", &message("before")).is_ok());
-    send(&message("before"));
-    send(&message("account"));
-    assert!(account.append("Sent", "\\Seen", &message("account")).is_ok());
-    assert!(account.append("Sent", "\\Seen", &message("account-before")).is_ok());
-    send(&message("account-before"));
-    for id in ["after", "before", "account", "account-before"] {
-        let id = format!("{id}@example.org");
-        assert_eq!((copies(&scene, &id).len(), own_copies(&id)), (1, 0), "{id}");
-    }
-
-    // Into her own Sent, as a client does whose identity is the person: hers is hers.
-    send(&message("own-after"));
-    assert!(combined.append("Sent", "\\Seen", &message("own-after")).is_ok());
-    assert!(combined.append("Sent", "\\Seen", &message("own-before")).is_ok());
-    send(&message("own-before"));
-    for id in ["own-after", "own-before"] {
-        let id = format!("{id}@example.org");
-        assert_eq!((copies(&scene, &id).len(), own_copies(&id)), (1, 1), "{id}");
-    }
-
-    // Her own mail is her own client's to file.
-    let own = String::from_utf8(message("personal")).unwrap().replace(SUPPORT, ALICE);
-    smtp.expect(250, &format!("MAIL FROM:<{ALICE}>"));
-    smtp.expect(250, "RCPT TO:<customer@example.net>");
-    assert_eq!(smtp.data(own.as_bytes()).code, 250);
-    settled(&scene);
-    assert!(combined.append("Sent", "\\Seen", own.as_bytes()).is_ok());
-    assert_eq!((copies(&scene, "personal@example.org").len(), own_copies("personal@example.org")), (0, 1));
 }
 
 /// The scripts that Debian's msmtp brings: a message in a queue, sent again until it goes.

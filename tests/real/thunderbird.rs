@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::furnished::{furnished_with, upstream};
+use crate::furnished::{furnished, furnished_with, upstream};
 use crate::journal::Journal;
-use crate::outbox::settled;
+use crate::outbox::{answer, send, settled};
 use crate::support::dovecot::{self, SUPPORT, SUPPORT_PASSWORD};
 use crate::support::scene::password;
 use crate::support::{ALICE, BOB, CAROL, Scene, Snapshot, eventually};
@@ -95,32 +95,8 @@ const MANAGER_CHANGES: &[&str] = &[
     "Trash: uid 3 new",
 ];
 
-/// In the combined view Thunderbird takes the person's own Trash and Junk for those of every
-/// folder, whatever is chosen under *Copies & Folders*.
-const ACROSS: &[&str] = &["This is not possible from one mailbox to another; please do it within one."];
-
-const MANAGER_CHANGES_COMBINED: &[&str] = &[
-    "Archive/2026: folder new",
-    "Drafts: uid 4 new",
-    r#"INBOX: uid 1 flags {} -> {"\\Answered", "\\Seen"}"#,
-    r#"INBOX: uid 2 flags {} -> {"\\Flagged", "\\Seen"}"#,
-    "INBOX: uid 3 gone",
-    r#"INBOX: uid 5 flags {"\\Answered", "\\Seen"} -> {"Junk", "\\Answered", "\\Seen"}"#,
-    "Sent: uid 2 new",
-];
-
-/// The rows of the account view as they are in the combined one.
-fn combined(rows: &[Row]) -> Vec<Row> {
-    let combined = |row: &Row| match *row {
-        ("delete", "done", _) => ("delete", "not done", ACROSS),
-        ("junk", ..) => ("junk", "not done", ACROSS),
-        row => row,
-    };
-    rows.iter().map(combined).collect()
-}
-
 /// The mailbox, and mail of their own for the three.
-fn everybody() -> Scene {
+pub(crate) fn everybody() -> Scene {
     let mut users = BTreeMap::from([(SUPPORT.to_owned(), SUPPORT_PASSWORD.to_owned())]);
     users.extend([ALICE, BOB, CAROL].map(|login| (login.to_owned(), password(login))));
     let scene = furnished_with(dovecot::Settings { users, ..dovecot::Settings::default() }, "");
@@ -179,7 +155,8 @@ fn day(scene: &Scene, login: &str, view: View, expected: &[Row]) -> Thunderbird 
         thunderbird.act("flag", &[json!(may), inbox.clone(), json!("question 2")])
     });
     session.act("reply", |thunderbird, _| {
-        thunderbird.act("reply", &[inbox.clone(), json!("question 1"), json!("An answer.\n")])
+        let arguments = [inbox.clone(), json!("question 1"), json!("An answer.\n"), json!(1)];
+        thunderbird.act("reply", &arguments)[0].take()
     });
     session.act("draft", |thunderbird, may| {
         // What is refused once is not tried again.
@@ -272,17 +249,49 @@ fn as_manager() {
     role(ALICE, View::Account, MANAGER, MANAGER_CHANGES);
 }
 
+/// In the combined view Thunderbird takes the person's own Trash and Junk for those of every
+/// folder, whatever is chosen under *Copies & Folders*; the mailbox's own get what goes there.
 #[test]
 fn as_reader_in_the_combined_view() {
-    role(CAROL, View::Combined, &combined(READER), &[]);
+    role(CAROL, View::Combined, READER, &[]);
 }
 
 #[test]
 fn as_responder_in_the_combined_view() {
-    role(BOB, View::Combined, &combined(RESPONDER), RESPONDER_CHANGES);
+    role(BOB, View::Combined, RESPONDER, RESPONDER_CHANGES);
 }
 
 #[test]
 fn as_manager_in_the_combined_view() {
-    role(ALICE, View::Combined, &combined(MANAGER), MANAGER_CHANGES_COMBINED);
+    role(ALICE, View::Combined, MANAGER, MANAGER_CHANGES);
+}
+
+/// Alice has answered two questions when Bob, who does not know, answers them too.
+#[test]
+fn a_second_answer_is_refused_and_kept() {
+    const WHY: &str = "alice@example.org answered this message on ";
+    let scene = furnished();
+    scene.proxy.run(&["mailbox", "set", SUPPORT, "collision_minutes=30"], "");
+    for id in ["q1@example.net", "q2@example.net"] {
+        send(&scene, ALICE, &answer(&format!("alice-{id}"), id, "body"));
+    }
+    settled(&scene);
+    let mut bob = Thunderbird::open(&scene, BOB, View::Account);
+    bob.act("folders", &[json!(["INBOX", "Sent"])]);
+
+    // What waits in its outbox stays there, and is the same message at every try.
+    let waits = [json!("INBOX"), json!("question 2"), json!("An answer.\n"), json!(2)];
+    assert_eq!(bob.act("later", &waits), json!([1, 1]));
+    let told = bob.told();
+    assert!(told.len() == 2 && told.iter().all(|told| told.contains(WHY)), "{told:#?}");
+    assert_eq!(scene.sink.deliveries().len(), 2);
+    // Who presses Send again in the window that stayed makes another message, and means it.
+    let insists = [json!("INBOX"), json!("question 1"), json!("An answer.\n"), json!(2)];
+    assert_eq!(bob.act("reply", &insists), json!(["not sent, the window stays", "sent"]));
+    let told = bob.told();
+    assert!(told.len() == 1 && told[0].contains(WHY), "{told:#?}");
+    settled(&scene);
+    assert_eq!(scene.sink.wait(3).len(), 3);
+    let sent = scene.dovecot.snapshot(SUPPORT).folders["Sent"].messages.len();
+    assert_eq!(sent, 4, "the one that was there, alice's two, bob's one");
 }

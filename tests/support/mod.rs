@@ -11,6 +11,7 @@
 //! | [`Sink`] | an SMTP server that records octets and answers as told |
 //! | [`Proxy`] | the `mandate` binary with a configuration of its own |
 //! | [`Scene`] | all of these, with alice, bob, carol and support@example.org |
+//! | [`Relay`] | a wire to a server that can be cut |
 //! | [`Random`] | chance that a seed repeats |
 //! | [`Imap`], [`Smtp`] | clients that send exactly the octets they are given |
 //!
@@ -29,6 +30,7 @@ pub mod postfix;
 pub mod process;
 pub mod proxy;
 pub mod random;
+pub mod relay;
 pub mod scene;
 pub mod sink;
 pub mod smtp;
@@ -43,6 +45,7 @@ pub use imap::{Imap, Reply};
 pub use postfix::Postfix;
 pub use proxy::Proxy;
 pub use random::Random;
+pub use relay::Relay;
 pub use scene::{ALICE, BOB, CAROL, Scene};
 pub use sink::{Answer, Delivery, Sink, Stage};
 pub use smtp::Smtp;

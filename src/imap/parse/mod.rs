@@ -195,6 +195,13 @@ pub fn append_head(so_far: &[u8], announced: Announced, separator: Separator) ->
     }
 }
 
+/// The value of INTERNALDATE as APPEND takes it; `None` if it is no date.
+pub fn internal_date(value: &[u8]) -> Option<String> {
+    let mut cursor = Cursor::new(value, None);
+    let date = date::date_time(&mut cursor).ok()?;
+    cursor.rest().is_empty().then_some(date)
+}
+
 /// Whether a line is a web browser's: somebody makes it talk to us (threats: ALPACA), so
 /// the connection is closed at once.
 pub fn looks_like_http(line: &[u8]) -> bool {

@@ -121,6 +121,16 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
             let Command::Move { .. } = command else { return None };
             line.word("UID COPY").word(written(uids)?).string(context.folder?).end()
         }
+        StepKind::Describe(uids) => {
+            going_across(command)?;
+            line.word("UID FETCH").word(written(uids)?).word("(FLAGS INTERNALDATE)").end()
+        }
+        StepKind::ReadOut(uid) => {
+            going_across(command)?;
+            line.word("UID FETCH").word(uid).word("(BODY.PEEK[])").end()
+        }
+        // In another mailbox, and of another command: see [`take_back`].
+        StepKind::TakeBack { .. } => None,
         // After [`mark_copied`].
         StepKind::RemoveCopied(uids) => {
             removing_copied(command)?;
@@ -170,6 +180,23 @@ fn write_strip(kind: &StepKind, folder: &[u8], tags: [&str; 2]) -> Option<[Outgo
     let open = Encoder::new(tags[0]).word("SELECT").string(folder).end()?;
     let line = Encoder::new(tags[1]).word("UID STORE").word(written(uids)?);
     Some([open, line.word(format_args!("-FLAGS.SILENT ({flags})")).end()?])
+}
+
+/// The three commands of [`StepKind::TakeBack`], for a connection on which nothing is selected:
+/// opens the folder of the copies, marks them, and removes exactly those.
+pub fn take_back(step: &Step, folder: &[u8], tags: [&str; 3]) -> Option<[Outgoing; 3]> {
+    write_take_back(step.kind(), folder, tags)
+}
+
+fn write_take_back(kind: &StepKind, folder: &[u8], tags: [&str; 3]) -> Option<[Outgoing; 3]> {
+    let StepKind::TakeBack { uids, .. } = kind else { return None };
+    let uids = written(uids)?;
+    let mark = Encoder::new(tags[1]).word("UID STORE").word(&uids).word("+FLAGS.SILENT (\\Deleted)");
+    Some([
+        Encoder::new(tags[0]).word("SELECT").string(folder).end()?,
+        mark.end()?,
+        Encoder::new(tags[2]).word("UID EXPUNGE").word(&uids).end()?,
+    ])
 }
 
 /// The CLOSE after an EXAMINE, on hosts without UNSELECT.
@@ -251,6 +278,11 @@ fn numbered(command: &Command) -> Option<(bool, &NumberSet)> {
 /// The commands that may remove what is marked.
 fn expunging(command: &Command) -> Option<()> {
     matches!(command, Command::Expunge | Command::UidExpunge(_) | Command::Close).then_some(())
+}
+
+/// The commands that may take messages into another mailbox.
+fn going_across(command: &Command) -> Option<()> {
+    matches!(command, Command::Copy { .. } | Command::Move { .. }).then_some(())
 }
 
 /// The commands that may remove what has been copied: MOVE, or what goes to Trash.

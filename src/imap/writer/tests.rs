@@ -1,6 +1,6 @@
 use super::{
     Context, FollowUp, Housekeeping, Outgoing, Rename, close_examined, housekeeping, peek_renames, write,
-    write_strip,
+    write_strip, write_take_back,
 };
 use crate::imap::command::{Append, Command, Fetch, FetchItem, Open, Search, SearchKey, StatusItem, Store};
 use crate::imap::frame::{Event, Framer, Limits};
@@ -152,6 +152,12 @@ fn steps_of_changing_commands() {
         (StepKind::RemoveCopied(UidSet::new()), "MOVE 1:* x", "nothing"),
         (StepKind::RemoveCopied(uids()), "EXPUNGE", "P1 UID EXPUNGE 5:6,9"),
         (StepKind::RemoveCopied(uids()), "COPY 1 x", "nothing"),
+        (StepKind::Describe(uids()), "COPY 1 x", "P1 UID FETCH 5:6,9 (FLAGS INTERNALDATE)"),
+        (StepKind::Describe(UidSet::new()), "COPY 1 x", "nothing"),
+        (StepKind::Describe(uids()), "UID FETCH 1 FLAGS", "nothing"),
+        (StepKind::ReadOut(9), "UID MOVE 1:* x", "P1 UID FETCH 9 (BODY.PEEK[])"),
+        (StepKind::ReadOut(9), "UID STORE 9 FLAGS ()", "nothing"),
+        (StepKind::TakeBack { validity: UidValidity(9), uids: uids() }, "COPY 1 x", "nothing"),
         (StepKind::Discard(uids()), "EXPUNGE", "P1 UID MOVE 5:6,9 \"Bin\""),
         (StepKind::Discard(uids()), "UID EXPUNGE 1:*", "P1 UID MOVE 5:6,9 \"Bin\""),
         (StepKind::Discard(UidSet::new()), "EXPUNGE", "nothing"),
@@ -598,4 +604,22 @@ proptest! {
             prop_assert!(is_one_command(&outgoing), "{}", text(&outgoing));
         }
     }
+}
+
+#[test]
+fn only_copies_of_ones_own_making_are_taken_back() {
+    let kind = |uids| StepKind::TakeBack { validity: UidValidity(9), uids };
+    let commands = write_take_back(&kind(uids()), b"Sent", ["P1", "P2", "P3"]).unwrap();
+    let lines: Vec<_> =
+        commands.iter().map(|outgoing| String::from_utf8(outgoing.parts.concat()).unwrap()).collect();
+    assert_eq!(
+        lines,
+        [
+            "P1 SELECT \"Sent\"\r\n",
+            "P2 UID STORE 5:6,9 +FLAGS.SILENT (\\Deleted)\r\n",
+            "P3 UID EXPUNGE 5:6,9\r\n"
+        ]
+    );
+    assert!(write_take_back(&kind(UidSet::new()), b"Sent", ["P1", "P2", "P3"]).is_none());
+    assert!(write_take_back(&StepKind::Remove(uids()), b"Sent", ["P1", "P2", "P3"]).is_none());
 }

@@ -99,6 +99,7 @@ impl Session {
         if outcome == Came::Done {
             coming.stored(command, &found);
             self.keep_drafts(&step, command, &found).await;
+            Box::pin(self.keep_marks(&step, command, &found, true)).await;
         }
         let answer = sent?;
         self.finish(tag, command, &super::run::Done { condition: answer.condition, code: answer.code });

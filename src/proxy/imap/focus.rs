@@ -57,6 +57,7 @@ impl Session {
     /// Brings the mailbox into focus whose folder the command names, and the name into that
     /// mailbox's own form; a name that means nothing is none. `false`: the client has its answer.
     pub(super) async fn attend_to(&mut self, tag: &Tag, command: &mut Command) -> Result<bool, Ended> {
+        self.instead = None;
         if matches!(self.realm, Realm::Account) {
             return Ok(true);
         }
@@ -74,9 +75,9 @@ impl Session {
             Named::None => return Ok(true),
             Named::One(folder) => mailbox_of(folder),
             Named::Target(to) => {
-                let here = self.selected.is_some() || self.in_nowhere;
-                if here && mailbox_of(to).is_some_and(|mailbox| mailbox != self.watch.mailbox()) {
-                    return Ok(self.not_across(tag));
+                let there = mailbox_of(to).filter(|mailbox| *mailbox != self.watch.mailbox());
+                if let Some(there) = there.filter(|_| self.selected.is_some()) {
+                    return Box::pin(self.across(tag, command, there, &combined)).await;
                 }
                 Some(self.watch.mailbox())
             }
@@ -92,11 +93,7 @@ impl Session {
                 self.close_for_another().await?;
             }
             if !self.focus_on(mailbox).await? {
-                let whose =
-                    self.services.store.snapshot().mailbox(mailbox).map(|mailbox| mailbox.address.clone());
-                let whose = whose.map_or_else(|| "the mailbox".to_owned(), |address| address.to_string());
-                let text = format!("The mail host of {whose} cannot be reached; please try again later");
-                reply::tagged(self.client.wire.out(), tag, Outcome::No, "UNAVAILABLE", &text);
+                self.unreachable(tag, mailbox);
                 return Ok(false);
             }
         }
@@ -122,6 +119,15 @@ impl Session {
             let effective = snapshot.effective(user, *mailbox, now);
             effective.is_some_and(|effective| effective.address.to_string().as_bytes() == root.as_slice())
         })
+    }
+
+    /// A mailbox whose folders cannot be known now.
+    pub(super) fn unreachable(&mut self, tag: &Tag, mailbox: MailboxId) {
+        let snapshot = self.services.store.snapshot();
+        let whose = snapshot.mailbox(mailbox).map(|mailbox| mailbox.address.to_string());
+        let whose = whose.unwrap_or_else(|| "the mailbox".to_owned());
+        let text = format!("The mail host of {whose} cannot be reached; please try again later");
+        reply::tagged(self.client.wire.out(), tag, Outcome::No, "UNAVAILABLE", &text);
     }
 
     /// What is not done between two mailboxes. Whether the folders exist is not said.

@@ -34,6 +34,10 @@ pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
         | StepKind::Append { .. }
         | StepKind::Copy
         | StepKind::CopyThese(_)
+        | StepKind::Describe(_)
+        | StepKind::ReadOut(_)
+        // In another mailbox.
+        | StepKind::TakeBack { .. }
         | StepKind::Strip { .. }
         | StepKind::DeleteFolder
         | StepKind::Unselect
@@ -50,7 +54,42 @@ pub(super) fn listing(command: &Command) -> Option<Listing> {
         Command::Search { .. } => Some(Listing::Search),
         Command::Sort { .. } => Some(Listing::Sort),
         Command::Thread { .. } => Some(Listing::Thread),
-        _ => None,
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Status { .. }
+        | Command::Append(_)
+        | Command::Idle
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Check
+        | Command::Close
+        | Command::Unselect
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Fetch { .. }
+        | Command::Store { .. }
+        | Command::Copy { .. }
+        | Command::Move { .. } => None,
     }
 }
 
@@ -107,18 +146,45 @@ pub(super) fn needs_condstore(command: &Command) -> bool {
         Command::Search { search, .. }
         | Command::Sort { sort: Sort { search, .. }, .. }
         | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
-        _ => false,
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Status { .. }
+        | Command::Append(_)
+        | Command::Idle
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Check
+        | Command::Close
+        | Command::Unselect
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Copy { .. }
+        | Command::Move { .. } => false,
     }
 }
 
 pub(super) fn asks_mod_seq(key: &SearchKey) -> bool {
-    match key {
-        SearchKey::ModSeq(_) => true,
-        SearchKey::Not(key) => asks_mod_seq(key),
-        SearchKey::Or(a, b) => asks_mod_seq(a) || asks_mod_seq(b),
-        SearchKey::And(keys) => keys.iter().any(asks_mod_seq),
-        _ => false,
-    }
+    key.any(&|key| matches!(key, SearchKey::ModSeq(_)))
 }
 
 /// What a command needs of the open folder.

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::upstream::{EnabledSet, LeaseError, Party, Target};
 
 /// Longest time for a connection and a login upstream; clients give up after 30 to 60 s.
-const CONNECT: Duration = Duration::from_secs(20);
+pub(super) const CONNECT: Duration = Duration::from_secs(20);
 
 impl Session {
     /// What is needed to reach the host of the mailbox in focus.

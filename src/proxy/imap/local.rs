@@ -149,11 +149,7 @@ impl Session {
     async fn list_status(&mut self, folders: Vec<FolderName>, items: &[StatusItem]) -> Result<(), Ended> {
         self.condstore |=
             items.contains(&StatusItem::HighestModSeq) && self.folders.capabilities.has_condstore();
-        let readable = |name: &FolderName| {
-            let status = Action::Status(self.watch.place_of(name));
-            matches!(decide(self.watch.effective(), &status, clock::now()), Decision::Permit(_))
-        };
-        let folders: Vec<_> = folders.into_iter().filter(readable).collect();
+        let folders: Vec<_> = folders.into_iter().filter(|name| self.may_ask(name)).collect();
         let wires: Vec<_> = folders
             .iter()
             .filter_map(|name| Some((name.clone(), self.folders.inventory.find(name)?.wire.clone())))
@@ -162,13 +158,21 @@ impl Session {
         for some in wires.chunks(STATUS_AT_ONCE) {
             let told = counts.of_each(some, items);
             let told = self.watch.unless_lost(Waiting::Upstream, told).await?;
+            // Not what has been withdrawn or pinned anew meanwhile.
+            self.watch.refresh()?;
             for ((name, _), data) in some.iter().zip(told) {
-                if let Some(data) = data {
+                if let Some(data) = data.filter(|_| self.may_ask(name)) {
                     filter::status_line(self.client.wire.out(), name.to_wire().as_bytes(), items, &data);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether the policy permits STATUS of a folder.
+    fn may_ask(&self, folder: &FolderName) -> bool {
+        let status = Action::Status(self.watch.place_of(folder));
+        matches!(decide(self.watch.effective(), &status, clock::now()), Decision::Permit(_))
     }
 
     fn lsub(&mut self, reference: &[u8], pattern: &[u8]) {

@@ -6,6 +6,7 @@
 //! step by step (`run`), one upstream command and its answer at a time (`exchange`).
 //! `watch` ends it from outside; `record` writes the journal.
 
+mod across;
 mod append;
 mod arrange;
 mod client;
@@ -323,6 +324,7 @@ async fn run(
         home: mailbox.is_none().then(|| (session.catalogue.clone(), session.folders.clone())),
         homeless: session.homeless,
         in_nowhere: false,
+        instead: None,
         realm: session.realm,
         aside: None,
         catalogue: session.catalogue,

@@ -2,9 +2,10 @@
 
 use super::ended::Ended;
 use super::exchange::Found;
+use super::kinds::numbers_by_uid;
 use super::run::Done;
 use super::session::Session;
-use crate::imap::command::{Command, Tag};
+use crate::imap::command::{Command, Fetch, Store, Tag};
 use crate::imap::response::Condition;
 use crate::policy::Permit;
 use crate::types::{NumberSet, UidSet};
@@ -46,6 +47,24 @@ impl Session {
             *set = meant;
         }
         Ok(Ok(named))
+    }
+
+    /// Those messages that the command names: upstream may tell of others in between.
+    pub(super) fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+        let (Command::Store { store: Store { set, .. }, .. }
+        | Command::Fetch { fetch: Fetch { set, .. }, .. }
+        | Command::Copy { set, .. }
+        | Command::Move { set, .. }) = command
+        else {
+            return Vec::new();
+        };
+        let by_uid = numbers_by_uid(command);
+        let last = numbers.iter().map(|(number, uid)| if by_uid { *uid } else { *number }).max();
+        let meant = set.resolve(last.unwrap_or(0));
+        numbers
+            .into_iter()
+            .filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number }))
+            .collect()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::imap::writer::{self, Housekeeping};
 use crate::policy::{Assumed, FolderClass, OwnFlags, Step, StepKind};
 use crate::proxy::clock;
 use crate::store::{Marking, Marks, MarksOf};
-use crate::types::{FolderName, NumberSet, Numbering, SystemFlag, UidSet, UidValidity};
+use crate::types::{Flag, Flags, FolderName, NumberSet, Numbering, SystemFlag, UidSet, UidValidity};
 
 /// How often the messages of a folder are numbered anew when some vanish meanwhile.
 const TRIES: usize = 3;
@@ -52,6 +52,16 @@ impl Overlay {
 
     fn marked(&self) -> Marked<'_> {
         Marked { own: self.own, seen: &self.seen, deleted: &self.deleted }
+    }
+
+    /// A message's flags for another mailbox: as the user has read it, and without the user's
+    /// own `\Deleted`, which means the Trash of this one.
+    pub(super) fn outside(&self, uid: u32, flags: &Flags) -> Flags {
+        let mut flags = flags.filter(|flag| !self.own.has(flag));
+        if self.own.seen && self.seen.contains(uid) {
+            flags.insert(Flag::System(SystemFlag::Seen));
+        }
+        flags
     }
 
     /// The message with this number is gone.
@@ -291,11 +301,16 @@ impl Session {
         Ok(answer)
     }
 
-    /// The folder to which `delete = "trash"` moves messages: the mailbox's first that is there.
+    /// The folder to which `delete = "trash"` moves messages.
     pub(super) fn trash(&self) -> Option<(FolderName, Vec<u8>)> {
+        self.pinned_as(FolderClass::Trash)
+    }
+
+    /// The mailbox's first folder of a class that is there.
+    pub(super) fn pinned_as(&self, class: FolderClass) -> Option<(FolderName, Vec<u8>)> {
         let snapshot = self.services.store.snapshot();
         let mailbox = snapshot.mailbox(self.watch.effective().mailbox)?;
-        let pins = mailbox.pins.iter().filter(|pin| pin.class == FolderClass::Trash);
+        let pins = mailbox.pins.iter().filter(|pin| pin.class == class);
         pins.filter_map(|pin| {
             let entry = self.folders.inventory.find(&pin.folder)?;
             entry.attributes.is_selectable().then(|| (pin.folder.clone(), entry.wire.clone()))

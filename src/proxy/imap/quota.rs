@@ -55,6 +55,12 @@ impl Session {
             self.unavailable(tag);
             return Ok(());
         };
+        // Not to whom it has been withdrawn meanwhile.
+        self.watch.refresh()?;
+        if !self.tells_quota() {
+            self.unavailable(tag);
+            return Ok(());
+        }
         let out = self.client.wire.out();
         if matches!(command, Command::GetQuotaRoot(_)) {
             reply::quota_root(out, name.as_bytes(), (!quotas.is_empty()).then_some(&root));

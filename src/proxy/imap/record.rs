@@ -41,6 +41,19 @@ impl Recorder {
         self.write(event, Durability::Grouped).await.map(|_| ())
     }
 
+    /// What became of messages on their way to another mailbox: how many are there now, and
+    /// what they are called.
+    pub(super) async fn arrival(
+        &self,
+        intent: Seq,
+        outcome: Outcome,
+        (count, target_uids): (u64, Option<UidSet>),
+    ) -> Result<(), Ended> {
+        let (session, count) = (self.session, Some(count));
+        let event = Event::Outcome { session, intent, outcome, target_uids, count, queue_id: None };
+        self.write(event, Durability::Grouped).await.map(|_| ())
+    }
+
     /// Any other change, before the client is told.
     pub(super) async fn change(
         &mut self,
@@ -66,6 +79,7 @@ impl Recorder {
             crate::policy::Reason::FlagsStay => "flags",
             crate::policy::Reason::Send => "send",
             crate::policy::Reason::NotAnAnswer => "no answer",
+            crate::policy::Reason::StaysHere => "stays",
             crate::policy::Reason::Withdrawn => "withdrawn",
         };
         let (user, mailbox) = (effective.user, effective.mailbox);
@@ -171,6 +185,10 @@ pub(super) fn act(
         | StepKind::Flags
         | StepKind::FindDeleted
         | StepKind::FindFlagged(_)
+        // Between mailboxes: see `across`.
+        | StepKind::Describe(_)
+        | StepKind::ReadOut(_)
+        | StepKind::TakeBack { .. }
         | StepKind::Unselect
         | StepKind::Address
         | StepKind::Submit { .. }

@@ -125,7 +125,13 @@ impl Session {
         let code = done.code.as_deref().unwrap_or_default();
         let out = self.client.wire.out();
         match done.condition {
-            Condition::Ok => reply::completed(out, tag, code, super::record::verb(command)),
+            Condition::Ok => match &self.instead {
+                None => reply::completed(out, tag, code, super::record::verb(command)),
+                Some(folder) => {
+                    let text = format!("{} completed: into {folder}", super::record::verb(command));
+                    reply::tagged(out, tag, Outcome::Ok, code, &text);
+                }
+            },
             Condition::No | Condition::Bad | Condition::Bye | Condition::PreAuth => {
                 let why = match (code, command) {
                     // Ours: upstream's own CANNOT is not passed on.
@@ -261,6 +267,9 @@ impl Session {
             | StepKind::FindFlagged(_)
             | StepKind::Copy
             | StepKind::CopyThese(_)
+            | StepKind::Describe(_)
+            | StepKind::ReadOut(_)
+            | StepKind::TakeBack { .. }
             | StepKind::Move { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
@@ -419,6 +428,9 @@ impl Session {
             | StepKind::Append { .. }
             | StepKind::Copy
             | StepKind::CopyThese(_)
+            | StepKind::Describe(_)
+            | StepKind::ReadOut(_)
+            | StepKind::TakeBack { .. }
             | StepKind::Move { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
@@ -486,7 +498,8 @@ impl Session {
             condstore: self.condstore && !self.has_overlay(),
             searches: listing(command),
             by_uid,
-            tells_uids: readable,
+            // UIDs in another folder than the client named would be taken for that one's.
+            tells_uids: readable && self.instead.is_none(),
             as_rfc822: renamed("RFC822"),
             as_rfc822_text: renamed("RFC822.TEXT"),
         }
@@ -514,6 +527,9 @@ impl Session {
             | StepKind::RemoveAll(_)
             | StepKind::RemoveCopied(_)
             | StepKind::Append { .. }
+            | StepKind::Describe(_)
+            | StepKind::ReadOut(_)
+            | StepKind::TakeBack { .. }
             | StepKind::Strip { .. }
             | StepKind::DeleteFolder
             | StepKind::Unselect
@@ -522,24 +538,6 @@ impl Session {
             | StepKind::File
             | StepKind::Parent(_) => Fact::Done,
         }
-    }
-
-    /// Those messages that the command names: upstream may tell of others in between.
-    pub(super) fn asked(&self, command: &Command, numbers: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
-        let (Command::Store { store: crate::imap::command::Store { set, .. }, .. }
-        | Command::Fetch { fetch: crate::imap::command::Fetch { set, .. }, .. }
-        | Command::Copy { set, .. }
-        | Command::Move { set, .. }) = command
-        else {
-            return Vec::new();
-        };
-        let by_uid = numbers_by_uid(command);
-        let last = numbers.iter().map(|(number, uid)| if by_uid { *uid } else { *number }).max();
-        let meant = set.resolve(last.unwrap_or(0));
-        numbers
-            .into_iter()
-            .filter(|(number, uid)| meant.contains(if by_uid { *uid } else { *number }))
-            .collect()
     }
 
     /// STATUS values that others share are out of date.

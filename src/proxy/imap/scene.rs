@@ -39,7 +39,9 @@ impl View<'_> {
         let mut above = folder.parent(separator);
         while let Some(name) = above {
             let place = self.pinned(&name);
-            if self.inventory.find(&name).is_some() && (!seen || self.effective.sees(&place)) {
+            // A level that is no folder says nothing of what may be made below, unless it is pinned.
+            let says = |entry: &Entry| entry.attributes.is_selectable() || place.known.is_some();
+            if self.inventory.find(&name).is_some_and(says) && (!seen || self.effective.sees(&place)) {
                 return Some(place);
             }
             above = name.parent(separator);

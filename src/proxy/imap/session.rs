@@ -42,6 +42,9 @@ pub(super) struct Session {
     pub(super) homeless: bool,
     /// The client has opened the empty INBOX that is shown instead.
     pub(super) in_nowhere: bool,
+    /// Where the messages of the command at hand go instead of the user's own folder, as the
+    /// client calls it (see `across::instead`).
+    pub(super) instead: Option<String>,
     pub(super) catalogue: Arc<Catalogue>,
     /// The folders as last looked at.
     pub(super) folders: Arc<Snapshot>,

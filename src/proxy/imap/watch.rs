@@ -45,8 +45,9 @@ pub(super) struct Watch {
     drain: Draining,
     /// The rights in the mailbox in focus: the one that the command at hand is about.
     effective: Arc<Effective>,
-    /// The folder that is open, and the one that a message is being stored into.
-    uses: [Option<Use>; 2],
+    /// The folder that is open, the one that a message is being stored into, and the one in
+    /// another mailbox that messages of the open one go to.
+    uses: [Option<Use>; 3],
     /// The rights in the open folder's mailbox changed, and the client has not been told.
     changed: bool,
     /// What was lost, once that ends the session.
@@ -97,7 +98,7 @@ impl Watch {
             store,
             drain,
             effective,
-            uses: [None, None],
+            uses: [None, None, None],
             changed: false,
             lost: None,
             patience: Patience {
@@ -153,6 +154,18 @@ impl Watch {
     /// when it no longer may.
     pub(super) fn append(&mut self, folder: Option<FolderName>) {
         self.uses[1] = folder.map(|folder| self.used(folder, Rights::INSERT));
+    }
+
+    /// Messages of the open folder are on their way into this folder of another mailbox, under
+    /// these rights there; the session ends when they may no longer be put there.
+    pub(super) fn carry_to(&mut self, there: Option<(FolderName, Arc<Effective>)>) {
+        let right = Rights::INSERT;
+        self.uses[2] = there.map(|(folder, effective)| Use { folder, right, effective });
+    }
+
+    /// The rights in that other mailbox, as of the last look.
+    pub(super) fn there(&self) -> Option<&Arc<Effective>> {
+        self.uses[2].as_ref().map(|used| &used.effective)
     }
 
     fn used(&self, folder: FolderName, right: Rights) -> Use {

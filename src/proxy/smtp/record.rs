@@ -70,6 +70,7 @@ impl Recorder {
             Reason::NotAnAnswer => "no answer",
             Reason::NoMeans | Reason::Unconfirmed => "host",
             Reason::FlagsStay => "flags",
+            Reason::StaysHere => "stays",
             Reason::Withdrawn => "withdrawn",
         };
         self.refused(mailbox, why);

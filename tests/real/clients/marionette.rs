@@ -4,12 +4,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long a script may take, in seconds. Marionette's own limit is 30.
-const PATIENCE: u64 = 90;
+/// How long an act may take.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Marionette {
     stream: TcpStream,
@@ -21,31 +21,53 @@ impl Marionette {
     /// Opens a session with the rights of Thunderbird itself.
     pub(crate) fn connect(port: u16) -> Marionette {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        // The script's own limit comes first, and says more.
-        stream.set_read_timeout(Some(Duration::from_secs(PATIENCE + 10))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut marionette = Marionette { stream, received: Vec::new(), number: 0 };
         marionette.receive();
         // Dialogs belong to the script.
-        let capabilities = json!({"capabilities": {"alwaysMatch": {"unhandledPromptBehavior": "ignore"}}});
+        let capabilities = json!({"unhandledPromptBehavior": "ignore"});
         marionette.call("WebDriver:NewSession", &capabilities).unwrap();
         marionette.call("Marionette:SetContext", &json!({"value": "chrome"})).unwrap();
-        marionette.call("WebDriver:SetTimeouts", &json!({"script": PATIENCE * 1000})).unwrap();
         marionette
     }
 
-    /// Runs the body of an asynchronous function and returns what it returns.
+    /// Runs the body of an asynchronous function and returns what it returns. It is left alone
+    /// meanwhile, and asked for: where a dialog opens, Marionette gives up what it waits for.
     pub(crate) fn run(&mut self, body: &str, arguments: &[Value]) -> Result<Value, String> {
-        let script = format!(
-            "const done = arguments[arguments.length - 1];\
-             (async (...args) => {{ {body} }})(...Array.from(arguments).slice(0, -1)).then(\
-             value => done({{value: value ?? null}}), error => done({{error: `${{error}}\n${{error.stack}}`}}));"
+        const PLACE: &str = "const place = Services.wm.getMostRecentWindow('mail:3pane');";
+        let begin = format!(
+            "{PLACE} place.outcome = null; (async (...args) => {{ {body} }})(...arguments).then(\
+             value => place.outcome = {{value: value ?? null}},\
+             error => place.outcome = {{error: `${{error}}\n${{error.stack}}`}});"
         );
-        let parameters =
-            json!({"script": script, "args": arguments, "sandbox": "system", "newSandbox": false});
-        let mut told = self.call("WebDriver:ExecuteAsyncScript", &parameters)?;
-        match told["value"]["error"].as_str() {
-            Some(error) => Err(error.to_owned()),
-            None => Ok(told["value"]["value"].take()),
+        let deadline = Instant::now() + PATIENCE;
+        self.execute(&begin, arguments, deadline)?;
+        loop {
+            let mut outcome = self.execute(&format!("{PLACE} return place.outcome;"), &[], deadline)?;
+            if let Some(error) = outcome["error"].as_str() {
+                return Err(error.to_owned());
+            }
+            if outcome.is_object() {
+                return Ok(outcome["value"].take());
+            }
+            if Instant::now() > deadline {
+                return Err("it takes too long".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Runs the body of a function, which is not begun while a dialog is open.
+    fn execute(&mut self, body: &str, arguments: &[Value], deadline: Instant) -> Result<Value, String> {
+        let script = json!({"script": body, "args": arguments, "sandbox": "system", "newSandbox": false});
+        loop {
+            match self.call("WebDriver:ExecuteScript", &script) {
+                Ok(mut told) => return Ok(told["value"].take()),
+                Err(error) if error.contains("Unexpected") && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -10,6 +10,8 @@ const server = () => account().incomingServer;
 const imapFolder = folder => folder.QueryInterface(Ci.nsIMsgImapMailFolder);
 // What Thunderbird has shown, and nobody has asked for yet.
 const shown = (window.shown ??= []);
+// Dialogs that are open.
+const dialogs = (window.dialogs ??= new Set());
 
 /** Asks until `probe` answers; Thunderbird tells of few things when they are done. */
 async function until(what, probe, patience = 30) {
@@ -51,7 +53,7 @@ async function update(folder) {
 }
 
 const rest = () =>
-  until("rest", () => server().QueryInterface(Ci.nsIImapIncomingServer).allConnectionsIdle);
+  until("rest", () => !dialogs.size && server().QueryInterface(Ci.nsIImapIncomingServer).allConnectionsIdle);
 
 /** Selects a message, which displays it. */
 async function select(name, subject) {
@@ -92,19 +94,21 @@ async function compose(open) {
   return opened;
 }
 
-/** Sends, and says whether the window went away. */
+/** Presses Send, and says whether the window went away. */
 async function send(writer) {
-  let sent = false;
-  writer.addEventListener("unload", () => (sent = true), { once: true });
   const before = shown.length;
   writer.goDoCommand("cmd_sendNow");
   await until("it is sent or refused", () =>
-    sent || writer.closed || (shown.length > before && !writer.gSendOperationInProgress));
-  if (!sent && !writer.closed) {
-    dismiss(writer);
-    return "not sent, the window stays";
-  }
-  return "sent";
+    writer.closed || (shown.length > before && !dialogs.size && !writer.gSendOperationInProgress));
+  return writer.closed ? "sent" : "not sent, the window stays";
+}
+
+/** The window with an answer to a message. */
+async function answer(folder, subject, text) {
+  await select(folder, subject);
+  const writer = await compose(() => press("cmd_replySender"));
+  writer.GetCurrentEditor().insertText(text);
+  return writer;
 }
 
 /** Closes a window without the question what should become of the text. */
@@ -127,10 +131,13 @@ const acts = {
       },
     });
     // A dialog: a careful person presses the second button if there is one.
-    Services.obs.addObserver(({ Dialog }) => {
-      shown.push({ what: "dialog", text: Dialog.args.text });
-      const button = Dialog.numButtons > 1 ? Dialog.ui.button1 : Dialog.ui.button0;
-      window.setTimeout(() => button.click());
+    Services.obs.addObserver(dialog => {
+      const { args, numButtons, ui } = dialog.Dialog;
+      shown.push({ what: "dialog", text: args.text });
+      dialogs.add(dialog);
+      dialog.addEventListener("unload", () => dialogs.delete(dialog));
+      // The window behind a dialog has no timers meanwhile.
+      dialog.setTimeout(() => (numButtons > 1 ? ui.button1 : ui.button0).click());
     }, "common-dialog-loaded");
     for (const scheme of ["imap", "smtp"]) {
       const info = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
@@ -217,11 +224,50 @@ const acts = {
     return hits;
   },
 
-  async reply(folder, subject, text) {
-    await select(folder, subject);
-    const writer = await compose(() => press("cmd_replySender"));
-    writer.GetCurrentEditor().insertText(text);
-    return send(writer);
+  /** Answers, and presses Send so often as long as the window stays. */
+  async reply(folder, subject, text, times) {
+    const writer = await answer(folder, subject, text);
+    const outcomes = [];
+    while (outcomes.length < times && !writer.closed) {
+      outcomes.push(await send(writer));
+    }
+    if (!writer.closed) {
+      dismiss(writer);
+    }
+    return outcomes;
+  },
+
+  /** Answers by *Send Later*, and sends what waits as often; how many still wait each time. */
+  async later(folder, subject, text, times) {
+    const writer = await answer(folder, subject, text);
+    writer.goDoCommand("cmd_sendLater");
+    await until("it is put aside", () => writer.closed);
+    const queue = Cc["@mozilla.org/messengercompose/sendlater;1"].getService(Ci.nsIMsgSendLater);
+    const waiting = [];
+    for (let time = 0; time < times; time++) {
+      const before = shown.length;
+      await new Promise(resolve => {
+        const listener = {
+          QueryInterface: ChromeUtils.generateQI(["nsIMsgSendLaterListener"]),
+          onStartSending() {},
+          onMessageStartSending() {},
+          onMessageSendProgress() {},
+          onMessageSendError() {},
+          onStopSending() {
+            queue.removeListener(listener);
+            resolve();
+          },
+        };
+        queue.addListener(listener);
+        queue.sendUnsentMessages(account().defaultIdentity);
+      });
+      const left = queue.getUnsentMessagesFolder(account().defaultIdentity).getTotalMessages(false);
+      waiting.push(left);
+      if (left) {
+        await until("a word why not", () => shown.length > before && !dialogs.size);
+      }
+    }
+    return waiting;
   },
 
   /** Writes a draft and saves it as often as there are texts. */

@@ -69,6 +69,14 @@ pub(crate) enum View {
 }
 
 impl View {
+    /// The name to log in with.
+    pub(crate) fn login(self, login: &str) -> String {
+        match self {
+            View::Account => format!("{login}/{SUPPORT}"),
+            View::Combined => login.to_owned(),
+        }
+    }
+
     /// A folder of the mailbox by its name in this view.
     pub(crate) fn folder(self, name: &str) -> String {
         match (self, name) {
@@ -90,13 +98,9 @@ impl Thunderbird {
         let port = started(home.path());
         let mut thunderbird =
             Thunderbird { marionette: Marionette::connect(port), _process: process, home, _alone: alone };
-        let name = match view {
-            View::Account => format!("{login}/{SUPPORT}"),
-            View::Combined => login.to_owned(),
-        };
         let account = json!({
             "imap": scene.proxy.imaps().port(), "smtp": scene.proxy.submissions().port(),
-            "login": name, "password": password(login), "address": SUPPORT,
+            "login": view.login(login), "password": password(login), "address": SUPPORT,
             "at": if view == View::Combined { "Shared/support/" } else { "" },
         });
         thunderbird.act("account", &[account]);
