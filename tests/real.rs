@@ -44,6 +44,8 @@ mod own_flags;
 mod parking;
 #[path = "real/refusals.rs"]
 mod refusals;
+#[path = "real/resync.rs"]
+mod resync;
 #[path = "real/revocation.rs"]
 mod revocation;
 #[path = "real/searching.rs"]

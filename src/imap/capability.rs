@@ -36,7 +36,7 @@ impl Ours {
     }
 }
 
-const OURS: [Ours; 26] = [
+const OURS: [Ours; 27] = [
     Ours::Always("IMAP4rev1"),
     Ours::Always("SASL-IR"),
     Ours::Always("LITERAL-"),
@@ -54,6 +54,7 @@ const OURS: [Ours; 26] = [
     Ours::Shared("UIDPLUS"),
     Ours::Always("LIST-EXTENDED"),
     Ours::Shared("CONDSTORE"),
+    Ours::Shared("QRESYNC"),
     Ours::Always("ESEARCH"),
     Ours::Always("SEARCHRES"),
     Ours::Shared("WITHIN"),
@@ -113,6 +114,13 @@ impl Capabilities {
         Self(both.filter_map(Ours::handed_on).map(str::to_owned).collect())
     }
 
+    /// The same without this one.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|word| !word.eq_ignore_ascii_case(name));
+        self
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -156,11 +164,11 @@ mod tests {
         assert_eq!(
             parse(DOVECOT).for_client(50),
             "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED \
-             CONDSTORE ESEARCH SEARCHRES WITHIN LIST-STATUS MOVE STATUS=SIZE SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=50"
+             CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN LIST-STATUS MOVE STATUS=SIZE SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=50"
         );
         assert_eq!(
             parse("imap4rev1 qresync APPENDLIMIT=20").for_client(50),
-            "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE LIST-EXTENDED CONDSTORE \
+            "IMAP4rev1 SASL-IR LITERAL- ID ENABLE IDLE UNSELECT CHILDREN NAMESPACE LIST-EXTENDED CONDSTORE QRESYNC \
              ESEARCH SEARCHRES LIST-STATUS SPECIAL-USE ACL RIGHTS=texk APPENDLIMIT=20"
         );
     }
@@ -188,7 +196,8 @@ mod tests {
         let both = plain.common(&rich);
         assert!(both.has("UIDPLUS") && both.has_condstore() && both.has("MOVE"));
         assert_eq!(both.append_limit(), None);
-        assert!(rich.common(&plain).has_condstore());
+        assert!(rich.common(&plain).has_condstore() && !rich.common(&plain).has("QRESYNC"));
+        assert!(rich.common(&rich).has("QRESYNC"));
         let none = Capabilities::all_shared().common(&parse("IMAP4rev1"));
         assert!(!none.has("UIDPLUS") && !none.has("MOVE") && !none.has_condstore());
     }

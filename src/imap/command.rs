@@ -5,7 +5,7 @@
 //! can be set, FETCH and SEARCH items are on the allow-list.
 
 use crate::policy::StoreMode;
-use crate::types::{Flags, FolderName, NumberSet, Secret, UidSet};
+use crate::types::{Flags, FolderName, NumberSet, Secret, UidSet, UidValidity};
 
 /// A client's tag (RFC 3501 §2.2.1): 1 to 64 octets of ASTRING-CHAR without `+`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -195,6 +195,27 @@ pub struct Open {
     pub folder: FolderArg,
     /// The CONDSTORE parameter (RFC 7162 §3.1.8).
     pub condstore: bool,
+    /// The QRESYNC parameter (RFC 7162 §3.2.5).
+    pub resync: Option<Resync>,
+}
+
+impl Open {
+    /// As a client without extensions asks for it.
+    pub fn plain(folder: FolderArg) -> Self {
+        Self { folder, condstore: false, resync: None }
+    }
+}
+
+/// What a client still knows of a folder; no `*` and no `$` in its sets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resync {
+    pub validity: UidValidity,
+    /// At least 1.
+    pub mod_seq: u64,
+    /// The UIDs that it has.
+    pub known: Option<NumberSet>,
+    /// Some message numbers and the UIDs that they had.
+    pub matched: Option<(NumberSet, NumberSet)>,
 }
 
 /// LIST in its extended form (RFC 5258); the basic form has one pattern and no options.
@@ -272,6 +293,8 @@ pub struct Fetch {
     pub items: Vec<FetchItem>,
     /// RFC 7162 §3.1.4.1.
     pub changed_since: Option<u64>,
+    /// What is gone since is told too (RFC 7162 §3.2.6); only by UID.
+    pub vanished: bool,
 }
 
 impl Fetch {

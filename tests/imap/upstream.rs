@@ -188,6 +188,7 @@ impl Upstream {
                 format!("{}{tag} OK List completed\r\n", list.collect::<String>())
             }
             "ENABLE CONDSTORE" => format!("* ENABLED CONDSTORE\r\n{tag} OK Enabled\r\n"),
+            "ENABLE CONDSTORE QRESYNC" => format!("* ENABLED CONDSTORE QRESYNC\r\n{tag} OK Enabled\r\n"),
             "NOOP" if idle => format!("{tag} OK NOOP completed\r\n"),
             "UNSELECT" | "NOOP" if self.winding_down => format!("{tag} OK Completed\r\n"),
             "LOGOUT" => format!("* BYE Logging out\r\n{tag} OK Logout completed\r\n"),

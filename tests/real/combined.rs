@@ -189,6 +189,34 @@ fn what_is_withdrawn_ends_or_vanishes() {
 }
 
 #[test]
+fn what_goes_is_told_by_uid_in_every_mailbox() {
+    let both = Both::open();
+    let mut alice = both.imap(ALICE);
+    // QRESYNC is there once every mailbox's host is known to have it.
+    alice.ok("LIST \"\" \"*\"");
+    says(&mut alice, "CAPABILITY", " QRESYNC ");
+    says(&mut alice, "ENABLE QRESYNC", "* ENABLED QRESYNC");
+    for (dovecot, account, folder) in
+        [(&both.scene.dovecot, SUPPORT, "Shared/support"), (&both.second, ALICE, "INBOX")]
+    {
+        let opened = alice.ok(&format!("SELECT {folder}"));
+        let validity =
+            opened.lines().iter().find_map(|line| Some(line.split_once("UIDVALIDITY ")?.1.to_owned()));
+        let validity = validity.unwrap().split(']').next().unwrap().to_owned();
+        let mut host = dovecot.login(account);
+        host.ok("SELECT INBOX");
+        host.ok("STORE 1 +FLAGS (\\Deleted)");
+        host.ok("EXPUNGE");
+        says(&mut alice, "NOOP", "* VANISHED 1");
+        alice.ok("UNSELECT");
+        says(&mut alice, &format!("SELECT {folder} (QRESYNC ({validity} 1))"), "* VANISHED (EARLIER) 1");
+    }
+    // A read state of one's own has no mod-sequences; the folder before is closed first.
+    let opened = alice.ok("SELECT Shared/info (QRESYNC (1 1))");
+    assert!(opened.has("[CLOSED]") && opened.has("[NOMODSEQ]") && !opened.has("VANISHED"), "{opened}");
+}
+
+#[test]
 fn a_host_that_is_down_hides_nothing_of_the_others() {
     let mut both = Both::open();
     both.scene.dovecot.stop();

@@ -192,8 +192,12 @@ fn mbsync_as_manager_removes() {
 /// neomutt in a terminal of its own, with the keys of a working day. After an error it forgets
 /// the keys that are left: only what succeeds can be pressed.
 pub(crate) fn neomutt(scene: &Scene, login: &str, view: View, keys: &str) {
+    neomutt_at(&tempfile::tempdir().unwrap(), "", scene, (login, view), keys);
+}
+
+/// The same with a home directory to come back to, and more settings.
+fn neomutt_at(directory: &TempDir, settings: &str, scene: &Scene, (login, view): (&str, View), keys: &str) {
     need("/usr/bin/neomutt");
-    let directory = tempfile::tempdir().unwrap();
     let rc = format!(
         "set ssl_ca_certificates_file=\"{ca}\"\n\
          set imap_user=\"{name}\"\nset imap_pass=\"{password}\"\n\
@@ -206,7 +210,7 @@ pub(crate) fn neomutt(scene: &Scene, login: &str, view: View, keys: &str) {
          set abort_nosubject=no\nset abort_unmodified=no\nset fast_reply=yes\nset include=yes\nset autoedit=yes\n\
          set postpone=yes\nset recall=no\nset fcc_attach=yes\nset fcc_before_send=no\n\
          set header_cache=\"\"\nset message_cachedir=\"\"\nset tmpdir=\"{place}\"\nset editor=\"{place}/editor\"\n\
-         set sleep_time=0\nset beep=no\n",
+         set sleep_time=0\nset beep=no\n{settings}",
         ca = scene.ca.file().display(),
         name = view.login(login),
         password = password(login),
@@ -272,4 +276,48 @@ fn neomutt_in_the_combined_view() {
     // The own mail has none of it.
     let own = scene.dovecot.snapshot(BOB);
     assert!(own.folders.values().all(|folder| folder.messages.is_empty()), "{own:?}");
+}
+
+/// With a cache it asks for what it missed (QRESYNC), and believes what it is told.
+#[test]
+fn neomutt_comes_back_and_asks_for_what_it_missed() {
+    for login in [ALICE, BOB, CAROL] {
+        let scene = furnished();
+        let home = tempfile::tempdir().unwrap();
+        let place = home.path().display();
+        let settings = format!(
+            "set imap_qresync=yes\nset imap_condstore=yes\nset header_cache=\"{place}/cache\"\n\
+             set debug_level=2\nset debug_file=\"{place}/debug\"\n"
+        );
+        neomutt_at(&home, &settings, &scene, (login, View::Account), "<first-entry><quit>");
+        let mut host = scene.dovecot.login(SUPPORT);
+        host.ok("SELECT INBOX");
+        host.ok("UID STORE 1,4 +FLAGS (\\Deleted)");
+        host.ok("EXPUNGE");
+        host.ok("UID STORE 5 +FLAGS (\\Flagged)");
+        host.append("INBOX", "", b"From: x@example.net\r\nSubject: new\r\n\r\nx\r\n");
+        let before = upstream(&scene);
+        // The first message left is 2, whatever the cache holds; the last one is the new one.
+        neomutt_at(
+            &home,
+            &settings,
+            &scene,
+            (login, View::Account),
+            "<first-entry><flag-message><last-entry><display-message><exit><quit>",
+        );
+        let logged: String = ["debug0", "debug1", "debug"]
+            .iter()
+            .filter_map(|name| std::fs::read_to_string(home.path().join(name)).ok())
+            .collect();
+        let changes = before.changes(&upstream(&scene));
+        if login == CAROL {
+            assert!(changes.is_empty(), "{changes:?}");
+            continue;
+        }
+        // On the host's log, so to speak: what it asks to be told of.
+        assert!(logged.contains("ENABLE QRESYNC") && logged.contains(" VANISHED)"), "{login}: {logged}");
+        let expected =
+            [r#"INBOX: uid 2 flags {} -> {"\\Flagged"}"#, r#"INBOX: uid 6 flags {} -> {"\\Seen"}"#];
+        assert_eq!(changes, expected, "{login}");
+    }
 }

@@ -33,6 +33,8 @@ pub struct Window<'a> {
     pub status: Option<Asked<'a>>,
     /// A MOVE is under way whose target the user may read: COPYUID may be told.
     pub copy_uid: bool,
+    /// The client has enabled QRESYNC (RFC 7162 §3.2.3): it understands VANISHED.
+    pub qresync: bool,
 }
 
 /// A selected folder.
@@ -156,8 +158,18 @@ pub fn untagged(
             Ok(Some(Drop::Folders))
         }
         Response::StatusData(data) => Ok(status_data(data, window, out)),
-        Response::Vanished { .. } if window.folder.is_some() => Err(Doubt::Vanished),
-        Response::Vanished { .. } => Ok(Some(Drop::NotSelected)),
+        Response::Vanished { .. } if window.folder.is_none() => Ok(Some(Drop::NotSelected)),
+        Response::Vanished { .. } if !window.qresync => Err(Doubt::Vanished),
+        // What was gone before the client looked moves no numbers.
+        Response::Vanished { earlier: true, uids } => {
+            reply::data(out, &format!("VANISHED (EARLIER) {uids}"));
+            Ok(None)
+        }
+        Response::Vanished { .. } if window.no_expunge => Err(Doubt::Expunge),
+        Response::Vanished { earlier: false, uids } => {
+            reply::data(out, &format!("VANISHED {uids}"));
+            Ok(None)
+        }
         Response::Unknown => Ok(Some(Drop::Unknown)),
     }
 }

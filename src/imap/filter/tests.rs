@@ -66,7 +66,14 @@ fn what_passes_and_what_does_not() {
     let [reader, responder, _] = Role::built_in();
     let (reader, responder) =
         (effective(&reader, ReadChoice::Shared), effective(&responder, ReadChoice::Shared));
-    let none = Window { folder: None, opening: false, no_expunge: false, status: None, copy_uid: false };
+    let none = Window {
+        folder: None,
+        opening: false,
+        no_expunge: false,
+        status: None,
+        copy_uid: false,
+        qresync: false,
+    };
     let place = Place::of(FolderClass::Inbox);
     let open =
         Window { folder: Some(Folder { effective: &responder, place: place.clone() }), ..none.clone() };

@@ -5,11 +5,11 @@
 
 use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder;
-use imap_types::command::{CommandBody, SelectParameter};
+use imap_types::command::CommandBody;
 use imap_types::mailbox::Mailbox;
 
 use super::cursor::{Parsed, wrong};
-use crate::imap::command::{Command, FolderArg, Open};
+use crate::imap::command::{Command, FolderArg};
 use crate::types::{FolderName, Separator};
 
 /// Reads a whole line, tag and CRLF included.
@@ -28,10 +28,6 @@ pub(super) fn command(line: &[u8], separator: Separator) -> Parsed<Command> {
         CommandBody::Close => Command::Close,
         CommandBody::Unselect => Command::Unselect,
         CommandBody::Expunge => Command::Expunge,
-        CommandBody::Select { mailbox, parameters } => Command::Select(open(folder(&mailbox), &parameters)?),
-        CommandBody::Examine { mailbox, parameters } => {
-            Command::Examine(open(folder(&mailbox), &parameters)?)
-        }
         CommandBody::Delete { mailbox } => Command::Delete(folder(&mailbox)),
         CommandBody::Rename { from, to } => Command::Rename { from: folder(&from), to: folder(&to) },
         CommandBody::Subscribe { mailbox } => Command::Subscribe(folder(&mailbox)),
@@ -45,6 +41,7 @@ pub(super) fn command(line: &[u8], separator: Separator) -> Parsed<Command> {
         | CommandBody::Compress { .. }
         | CommandBody::Copy { .. }
         | CommandBody::Create { .. }
+        | CommandBody::Examine { .. }
         | CommandBody::ExpungeUid { .. }
         | CommandBody::Fetch { .. }
         | CommandBody::GetQuota { .. }
@@ -55,6 +52,7 @@ pub(super) fn command(line: &[u8], separator: Separator) -> Parsed<Command> {
         | CommandBody::Lsub { .. }
         | CommandBody::Move { .. }
         | CommandBody::Search { .. }
+        | CommandBody::Select { .. }
         | CommandBody::SetQuota { .. }
         | CommandBody::Sort { .. }
         | CommandBody::Status { .. }
@@ -67,14 +65,5 @@ fn folder(mailbox: &Mailbox<'_>, separator: Separator) -> FolderArg {
     match mailbox {
         Mailbox::Inbox => Ok(FolderName::inbox()),
         Mailbox::Other(name) => FolderName::from_wire(name.as_ref(), separator),
-    }
-}
-
-/// CONDSTORE at most once; QRESYNC is not offered.
-fn open(folder: FolderArg, parameters: &[SelectParameter]) -> Parsed<Open> {
-    match parameters {
-        [] => Ok(Open { folder, condstore: false }),
-        [SelectParameter::CondStore] => Ok(Open { folder, condstore: true }),
-        _ => wrong("Unknown parameter"),
     }
 }

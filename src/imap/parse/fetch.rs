@@ -73,9 +73,15 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<Command> {
     let set = cursor.set()?;
     cursor.space()?;
     let items = items(cursor)?;
-    let changed_since = if cursor.take(b' ') { Some(changed_since(cursor)?) } else { None };
+    let (mut changed_since, mut vanished) = (None, false);
+    if cursor.take(b' ') {
+        (changed_since, vanished) = modifiers(cursor)?;
+    }
     cursor.end()?;
-    Ok(Command::Fetch { uid, fetch: Fetch { set, items, changed_since } })
+    if vanished && (!uid || changed_since.is_none()) {
+        return wrong("VANISHED belongs to UID FETCH with CHANGEDSINCE");
+    }
+    Ok(Command::Fetch { uid, fetch: Fetch { set, items, changed_since, vanished } })
 }
 
 fn items(cursor: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
@@ -179,14 +185,28 @@ fn partial(cursor: &mut Cursor<'_>) -> Parsed<(u32, u32)> {
     Ok((first, count))
 }
 
-/// `(CHANGEDSINCE n)`; VANISHED belongs to QRESYNC, which is not offered.
-fn changed_since(cursor: &mut Cursor<'_>) -> Parsed<u64> {
-    let mut since = 0;
-    cursor.list((false, 1), |cursor| {
-        cursor.word(&[("CHANGEDSINCE", ())]).ok_or(Wrong::Syntax("Unknown FETCH modifier"))?;
-        cursor.space()?;
-        since = cursor.number64()?;
-        if since == 0 { wrong("A mod-sequence is never 0") } else { Ok(()) }
+#[derive(Clone, Copy)]
+enum Modifier {
+    ChangedSince,
+    Vanished,
+}
+
+const MODIFIERS: [(&str, Modifier); 2] =
+    [("CHANGEDSINCE", Modifier::ChangedSince), ("VANISHED", Modifier::Vanished)];
+
+/// `(CHANGEDSINCE n VANISHED)` in any order, each once.
+fn modifiers(cursor: &mut Cursor<'_>) -> Parsed<(Option<u64>, bool)> {
+    let (mut since, mut vanished) = (None, false);
+    cursor.list((false, MODIFIERS.len()), |cursor| {
+        match cursor.word(&MODIFIERS).ok_or(Wrong::Syntax("Unknown FETCH modifier"))? {
+            Modifier::ChangedSince if since.is_none() => {
+                cursor.space()?;
+                since = Some(cursor.number64()?);
+            }
+            Modifier::Vanished if !vanished => vanished = true,
+            Modifier::ChangedSince | Modifier::Vanished => return wrong("A modifier stands there twice"),
+        }
+        if since == Some(0) { wrong("A mod-sequence is never 0") } else { Ok(()) }
     })?;
-    Ok(since)
+    Ok((since, vanished))
 }

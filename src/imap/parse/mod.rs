@@ -15,6 +15,7 @@ mod login;
 mod messages;
 mod quota;
 mod search;
+mod select;
 mod sort;
 
 use crate::types::Separator;
@@ -233,14 +234,12 @@ fn verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
         | Verb::Close
         | Verb::Delete
         | Verb::Enable
-        | Verb::Examine
         | Verb::Expunge
         | Verb::Idle
         | Verb::Logout
         | Verb::Namespace
         | Verb::Noop
         | Verb::Rename
-        | Verb::Select
         | Verb::Subscribe
         | Verb::Unselect
         | Verb::Unsubscribe => codec::command(line, cursor.separator())?,
@@ -249,6 +248,7 @@ fn verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
         Verb::Copy => messages::copy(cursor, false)?,
         Verb::Create => folder::create(cursor)?,
         Verb::DeleteAcl => acl::delete(cursor)?,
+        Verb::Examine => Command::Examine(select::open(cursor)?),
         Verb::Fetch => fetch::fetch(cursor, false)?,
         Verb::GetAcl => acl::get(cursor)?,
         Verb::GetQuota => quota::quota(cursor)?,
@@ -261,6 +261,7 @@ fn verb(cursor: &mut Cursor<'_>, line: &[u8]) -> Parsed<Option<Command>> {
         Verb::Move => messages::r#move(cursor, false)?,
         Verb::MyRights => acl::my_rights(cursor)?,
         Verb::Search => search::search(cursor, false)?,
+        Verb::Select => Command::Select(select::open(cursor)?),
         Verb::SetAcl => acl::set(cursor)?,
         Verb::Sort => sort::sort(cursor, false)?,
         Verb::Store => messages::store(cursor, false)?,

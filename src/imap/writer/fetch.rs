@@ -56,7 +56,8 @@ pub(super) fn fetch(line: Encoder, (peek, marks): (bool, bool), command: &Comman
     }
     line = line.raw(")");
     if let Some(modseq) = fetch.changed_since {
-        line = line.word(format_args!("(CHANGEDSINCE {modseq})"));
+        let vanished = if fetch.vanished { " VANISHED" } else { "" };
+        line = line.word(format_args!("(CHANGEDSINCE {modseq}{vanished})"));
     }
     line.end()
 }

@@ -13,7 +13,7 @@ mod search;
 use crate::policy::{Step, StepKind, StoreMode, Target};
 use crate::types::{Flag, Flags, FolderName, NumberSet, SystemFlag, UidSet};
 
-use super::command::{Append, Command, Open, Search, SearchReturn, StatusItem, Store};
+use super::command::{Append, Command, Resync, Search, SearchReturn, StatusItem, Store};
 use super::overlay;
 use encoder::Encoder;
 
@@ -46,6 +46,8 @@ pub struct Context<'a> {
     pub esearch: bool,
     /// CONDSTORE is on for this session: flags that we ask for come with MODSEQ.
     pub modseq: bool,
+    /// The connection has QRESYNC on, and the folder may tell mod-sequences.
+    pub qresync: bool,
 }
 
 /// Writes one permitted step of a client's command.
@@ -259,10 +261,27 @@ fn open(line: Encoder, read_only: bool, command: &Command, context: &Context<'_>
         Command::Examine(open) => (true, open),
         _ => return None,
     };
-    let Open { condstore, .. } = open;
     let line = line.word(if read_only { "EXAMINE" } else { "SELECT" }).string(context.folder?);
-    let line = if *condstore && context.condstore { line.word("(CONDSTORE)") } else { line };
+    let line = match &open.resync {
+        Some(resync) if context.qresync => line.word(format_args!("(QRESYNC ({}))", known(resync))),
+        Some(_) | None if open.condstore && context.condstore => line.word("(CONDSTORE)"),
+        Some(_) | None => line,
+    };
     line.end()
+}
+
+/// What a client knows of a folder. The sets only make the answer shorter: where they would make
+/// the line too long, they are left out.
+fn known(resync: &Resync) -> String {
+    let mut text = format!("{} {}", resync.validity.0, resync.mod_seq);
+    let known = resync.known.as_ref().map(|known| format!(" {known}"));
+    let matched = resync.matched.as_ref().map(|(numbers, uids)| format!(" ({numbers} {uids})"));
+    for more in [known, matched].into_iter().flatten() {
+        if text.len() + more.len() <= MAX_SET {
+            text.push_str(&more);
+        }
+    }
+    text
 }
 
 /// The commands that STORE, COPY and MOVE helpers look things up for.

@@ -30,6 +30,7 @@ fn written(kind: &StepKind, line: &str) -> String {
         esearch: true,
         condstore: true,
         modseq: false,
+        qresync: false,
     };
     write(kind, &parsed(line), &context, "P1").map_or("nothing".to_owned(), |outgoing| text(&outgoing))
 }
@@ -503,7 +504,7 @@ proptest! {
 
     #[test]
     fn a_fetch_means_the_same_to_both(uid: bool, set in sets(), items in items(), since in prop::option::of(1u64..9)) {
-        let command = Command::Fetch { uid, fetch: Fetch { set, items, changed_since: since } };
+        let command = Command::Fetch { uid, fetch: Fetch { set, items, changed_since: since, vanished: false } };
         let outgoing = write(&StepKind::Fetch { peek: false, marks: false }, &command, &Context::default(), "P1").unwrap();
         prop_assert!(is_one_command(&outgoing));
         let octets = joined(&outgoing);
@@ -536,7 +537,7 @@ proptest! {
         let context = Context { folder: Some(from.as_bytes()), new_folder: Some(&other), ..Context::default() };
         let copy = |to| Command::Copy { uid, set: set.clone(), to };
         let rename = Command::Rename { from: Ok(folder.clone()), to: Ok(other.clone()) };
-        let open = Command::Select(Open { folder: Ok(folder.clone()), condstore: false });
+        let open = Command::Select(Open::plain(Ok(folder.clone())));
         let create = Command::Create { folder: Ok(other.clone()), special_use: false };
         for (kind, command) in [
             (StepKind::Copy, copy(Ok(folder.clone()))),
@@ -575,7 +576,7 @@ proptest! {
         });
         let set = parsed("UID EXPUNGE 1:*");
         let Command::UidExpunge(set) = set else { panic!() };
-        let fetch = Fetch { set, items: vec![header], changed_since: None };
+        let fetch = Fetch { set, items: vec![header], changed_since: None, vanished: false };
         let append = Append { folder: Ok(FolderName::inbox()), flags: Flags::default(), date: Some(user.clone()), size, synchronising: false };
         let written = [
             write(&StepKind::Carry, &Command::Search { uid: false, search }, &context, "P1"),

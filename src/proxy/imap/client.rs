@@ -286,6 +286,12 @@ impl Client {
         self.count_bad()
     }
 
+    /// A tagged BAD for what needs ENABLE QRESYNC first (RFC 7162 §3.2.5, §3.2.6).
+    pub(super) fn not_enabled(&mut self, tag: &Tag) -> Result<(), Ended> {
+        self.bad(Some(tag), "QRESYNC has not been enabled");
+        self.count_bad()
+    }
+
     /// A tagged BAD for a CONDSTORE command in a folder that said NOMODSEQ (RFC 7162 §3.1.2.2).
     pub(super) fn no_mod_seq(&mut self, tag: &Tag) -> Result<(), Ended> {
         self.bad(Some(tag), "This folder has no mod-sequences");

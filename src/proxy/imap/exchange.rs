@@ -122,6 +122,10 @@ pub(super) struct Manner {
     /// The step is a FETCH, STORE or SEARCH by sequence number (RFC 3501 §7.4.1).
     pub(super) no_expunge: bool,
     pub(super) condstore: bool,
+    /// The client has enabled QRESYNC; [`Session::exchanging`] sees to it.
+    ///
+    /// [`Session::exchanging`]: super::session::Session
+    pub(super) qresync: bool,
     /// The step is a SEARCH, SORT or THREAD of the client's.
     pub(super) searches: Option<Listing>,
     /// The client numbers by UID.
@@ -140,6 +144,7 @@ impl Manner {
             opening: false,
             no_expunge: false,
             condstore: false,
+            qresync: false,
             searches: None,
             by_uid: false,
             tells_uids: false,
@@ -222,7 +227,9 @@ impl Exchange<'_> {
             let (used, event) = up.scanner.next(up.wire.buffered());
             let did = match event {
                 Event::More => Did::More,
-                Event::Value(octets) if octets.len() >= DIRECT && reader.streams() => {
+                Event::Value(octets)
+                    if octets.len() >= DIRECT && reader.streams() && !self.manner.opening =>
+                {
                     let passed = pass(&mut self.client.wire, octets);
                     let passed = self.watch.unless_lost(Waiting::Writing, passed).await;
                     passed.and_then(|passed| passed).map_or_else(Did::Fail, |()| Did::Go)
@@ -236,7 +243,8 @@ impl Exchange<'_> {
                     read.tell(found)
                 }
                 event => {
-                    let dropped = reader.event(&event, self.selected.as_deref(), self.client.wire.out())?;
+                    let out = if self.manner.opening { &mut found.held } else { self.client.wire.out() };
+                    let dropped = reader.event(&event, self.selected.as_deref(), out)?;
                     // A counter costs as much as the rest of an event, and most drop nothing.
                     if dropped > 0 {
                         self.counters.add(Counter::ResponsesDropped, dropped);
@@ -245,6 +253,10 @@ impl Exchange<'_> {
                 }
             };
             self.up.wire.consume(used);
+            if found.held.len() > MAX_HELD && self.manner.qresync && found.validity.is_some() {
+                // The folder is open: changes since the client last looked may be told as they come.
+                self.client.wire.queue(&std::mem::take(&mut found.held));
+            }
             if found.held.len() > MAX_HELD || reader.pairs.len() > Numbers::MAX_NUMBERS {
                 return Err(Ended::UpstreamUnparseable);
             }

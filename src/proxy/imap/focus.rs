@@ -202,9 +202,11 @@ impl Session {
         let mut common = Capabilities::all_shared();
         for mailbox in combined.mailboxes() {
             let known = self.catalogue_of(mailbox).and_then(|catalogue| catalogue.last_known());
-            if let Some(folders) = known {
-                common = common.common(&folders.capabilities);
-            }
+            common = match known {
+                Some(folders) => common.common(&folders.capabilities),
+                // It would have to be kept up in folders of this host too.
+                None => common.without("QRESYNC"),
+            };
         }
         common
     }

@@ -87,7 +87,7 @@ impl Session {
     }
 
     async fn start_idle(&mut self, tag: &Tag, parts: &[Vec<u8>], ours: Tag) -> Result<Upstream, Ended> {
-        let mut exchange = self.exchanging(tag, IDLING)?;
+        let mut exchange = self.exchanging(tag, self.idling())?;
         exchange.begin(&ours, &mut Found::default()).await?;
         for part in parts {
             exchange.send(part).await?;
@@ -185,7 +185,7 @@ impl Session {
             return self.tell_news(tag).map(|_| ());
         }
         let Upstream::Idling(ours, _) = upstream else { return Ok(()) };
-        let mut exchange = self.exchanging(tag, IDLING)?;
+        let mut exchange = self.exchanging(tag, self.idling())?;
         match exchange.take_in(ours, &mut Found::default()).await? {
             Stop::Dry => Ok(()),
             Stop::Continue | Stop::Tagged(_) => Err(Ended::UpstreamGone),
@@ -248,7 +248,7 @@ impl Session {
             }
             Upstream::Polled(since) if since.elapsed() >= POLL => {
                 let (parts, ours) = self.ours(&Housekeeping::Noop)?;
-                let mut exchange = self.exchanging(tag, IDLING)?;
+                let mut exchange = self.exchanging(tag, self.idling())?;
                 for part in &parts {
                     exchange.send(part).await?;
                 }
@@ -263,7 +263,7 @@ impl Session {
     async fn stop_idle(&mut self, tag: &Tag, upstream: Upstream) -> Result<(), Ended> {
         let Upstream::Idling(ours, _) = upstream else { return Ok(()) };
         let (parts, _) = self.ours(&Housekeeping::Done)?;
-        let mut exchange = self.exchanging(tag, IDLING)?;
+        let mut exchange = self.exchanging(tag, self.idling())?;
         for part in &parts {
             exchange.send(part).await?;
         }
@@ -271,6 +271,10 @@ impl Session {
             Stop::Tagged(_) => Ok(()),
             Stop::Continue | Stop::Dry => Err(Ended::UpstreamUnparseable),
         }
+    }
+
+    fn idling(&self) -> Manner {
+        Manner { condstore: self.condstore && !self.has_overlay(), ..IDLING }
     }
 
     /// A command of our own within the client's IDLE, and its tag.
@@ -289,6 +293,7 @@ const IDLING: Manner = Manner {
     opening: false,
     no_expunge: false,
     condstore: false,
+    qresync: false,
     searches: None,
     by_uid: true,
     tells_uids: false,

@@ -183,6 +183,15 @@ pub(super) fn needs_condstore(command: &Command) -> bool {
     }
 }
 
+/// What may be said only after ENABLE QRESYNC (RFC 7162 §3.2.3).
+pub(super) fn needs_qresync(command: &Command) -> bool {
+    match command {
+        Command::Select(open) | Command::Examine(open) => open.resync.is_some(),
+        Command::Fetch { fetch, .. } => fetch.vanished,
+        _ => false,
+    }
+}
+
 pub(super) fn asks_mod_seq(key: &SearchKey) -> bool {
     key.any(&|key| matches!(key, SearchKey::ModSeq(_)))
 }

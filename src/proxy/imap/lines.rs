@@ -141,7 +141,11 @@ impl Lines<'_> {
                 Some(_) | None => {}
             }
         }
-        read.moved = matches!(response, Response::Exists(_) | Response::Expunge(_));
+        read.moved = match response {
+            Response::Exists(_) | Response::Expunge(_) => true,
+            Response::Vanished { earlier, .. } => !earlier,
+            _ => false,
+        };
         self.keep_up(response)?;
         if self.manner.show == Show::Nothing {
             return Ok(read);
@@ -156,6 +160,7 @@ impl Lines<'_> {
             no_expunge: self.manner.no_expunge,
             status: None,
             copy_uid: self.manner.tells_uids,
+            qresync: self.manner.qresync,
         };
         match filter::untagged(response, &window, self.out) {
             Ok(dropped) => read.dropped = dropped.is_some(),
@@ -190,7 +195,13 @@ impl Lines<'_> {
                     overlay.expunge(*number);
                 }
             }
-            Response::Exists(_) | Response::Expunge(_) => {
+            Response::Vanished { earlier: false, uids } if uids.len() <= u64::from(selected.messages) => {
+                selected.messages -= u32::try_from(uids.len()).unwrap_or(selected.messages);
+                if let Some(overlay) = selected.overlay.as_deref_mut() {
+                    overlay.vanish(uids);
+                }
+            }
+            Response::Exists(_) | Response::Expunge(_) | Response::Vanished { earlier: false, .. } => {
                 tracing::warn!("upstream's message numbers make no sense");
                 return Err(Ended::UpstreamUnparseable);
             }
@@ -212,7 +223,7 @@ impl Lines<'_> {
             | Response::StatusData(_)
             | Response::Quota(_)
             | Response::QuotaRoots(_)
-            | Response::Vanished { .. }
+            | Response::Vanished { earlier: true, .. }
             | Response::Unknown => {}
         }
         Ok(())

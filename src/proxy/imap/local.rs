@@ -127,12 +127,23 @@ impl Session {
         reply::id(self.client.wire.out());
     }
 
-    /// ENABLE (RFC 5161): CONDSTORE, where upstream has it; everything else is not ours to enable.
+    /// ENABLE (RFC 5161): CONDSTORE and QRESYNC, where upstream has them; everything else is not
+    /// ours to enable. QRESYNC only where no folder is open (RFC 5161 §3.1): its connection would
+    /// have to be another one.
     fn enable(&mut self, names: &[String]) {
-        let wanted = names.iter().any(|name| name == "CONDSTORE");
-        let enabled = wanted && self.common_capabilities().has_condstore();
-        self.condstore |= enabled;
-        reply::data(self.client.wire.out(), if enabled { "ENABLED CONDSTORE" } else { "ENABLED" });
+        let wanted = |name: &str| names.iter().any(|named| named == name);
+        let can = self.common_capabilities();
+        let nothing_open = self.selected.is_none() && self.aside.is_none();
+        let qresync = wanted("QRESYNC") && can.has("QRESYNC") && nothing_open;
+        let condstore = wanted("CONDSTORE") && can.has_condstore();
+        self.qresync |= qresync;
+        self.condstore |= condstore || qresync;
+        let mut enabled = "ENABLED".to_owned();
+        for (_, name) in [(condstore, " CONDSTORE"), (qresync, " QRESYNC")].into_iter().filter(|(on, _)| *on)
+        {
+            enabled.push_str(name);
+        }
+        reply::data(self.client.wire.out(), &enabled);
     }
 
     async fn list(&mut self, list: &command::List) -> Result<(), Ended> {

@@ -333,6 +333,7 @@ async fn run(
         lease: None,
         selected: None,
         condstore: false,
+        qresync: false,
         tainted: false,
         stripper: None,
         _place: session.place,

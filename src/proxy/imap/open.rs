@@ -36,8 +36,19 @@ impl Session {
             return self.not_found(tag, command, None).await;
         };
         self.condstore |= open.condstore && self.folders.capabilities.has_condstore();
-        self.selected = None;
+        if self.selected.take().is_some() && self.condstore {
+            // RFC 7162 §3.2.11: what follows is about the next folder.
+            let out = self.client.wire.out();
+            reply::untagged(out, Outcome::Ok, "CLOSED", "The folder before is closed");
+        }
         self.watch.select(None);
+        if self.qresync && !self.folders.capabilities.has("QRESYNC") {
+            self.leave().await?;
+            let text =
+                "The host of this mailbox has no QRESYNC, which your client has enabled; please log in again";
+            reply::tagged(self.client.wire.out(), tag, Outcome::No, "CANNOT", text);
+            return Ok(());
+        }
         if !self.lease_for_opening(tag).await? {
             return Ok(());
         }
@@ -129,6 +140,7 @@ impl Session {
     /// the client and returns `false` if there is none.
     pub(super) async fn lease_for_opening(&mut self, tag: &Tag) -> Result<bool, Ended> {
         let wanted = match self.condstore && self.folders.capabilities.has_condstore() {
+            true if self.qresync => EnabledSet::CondstoreQresync,
             true => EnabledSet::Condstore,
             false => EnabledSet::Plain,
         };

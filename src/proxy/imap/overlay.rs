@@ -70,6 +70,15 @@ impl Overlay {
         self.numbering.expunge(number);
     }
 
+    /// These messages are gone.
+    pub(super) fn vanish(&mut self, uids: &UidSet) {
+        self.vanished += uids.len();
+        let numbers: Vec<_> = self.numbering.numbers_of(uids).ranges().collect();
+        for number in numbers.into_iter().rev().flat_map(|(a, b)| (a..=b).rev()) {
+            self.numbering.expunge(number);
+        }
+    }
+
     fn adopt(&mut self, own: OwnFlags, marks: Option<Arc<Marks>>) {
         let same = match (&self.marks, &marks) {
             (Some(known), Some(new)) => Arc::ptr_eq(known, new),

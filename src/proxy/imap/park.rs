@@ -22,7 +22,7 @@ use super::reader::Reader;
 use super::session::{Selected, Session};
 use super::watch::Waiting;
 use crate::imap::command::{Command, Open, Tag};
-use crate::imap::difference;
+use crate::imap::difference::{self, Telling};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::scan::{Event, Scanner};
 use crate::imap::writer::{self, Housekeeping};
@@ -249,7 +249,8 @@ impl Session {
         }
         let known = parked.numbering.uids();
         let mut lines = Vec::new();
-        difference::write(&mut parked.numbering, &mirror.uids, &mut lines).map_err(replaced)?;
+        let telling = if self.qresync { Telling::Vanished } else { Telling::Expunge };
+        difference::write(&mut parked.numbering, &mirror.uids, telling, &mut lines).map_err(replaced)?;
         let news = match mirror.changes_since(parked.version) {
             Some(changes) => {
                 for change in changes.filter(|change| known.contains(change.uid)) {
@@ -267,7 +268,7 @@ impl Session {
 
     /// Tells the client untagged responses of our own making, on the way that upstream's take.
     fn hear(&mut self, tag: &Tag, octets: &[u8]) -> Result<(), Ended> {
-        let manner = Manner { condstore: self.condstore, ..TELLING };
+        let manner = Manner { condstore: self.condstore, qresync: self.qresync, ..TELLING };
         let (mut scanner, mut rest) = (Scanner::new(), octets);
         let mut reader = Reader::new(manner, tag, tag);
         loop {
@@ -321,7 +322,8 @@ impl Session {
             Changed::Any => parked.numbering.uids().intersect(&now),
         };
         let mut lines = Vec::new();
-        difference::write(&mut parked.numbering, &now, &mut lines).map_err(replaced)?;
+        let telling = if self.qresync { Telling::Vanished } else { Telling::Expunge };
+        difference::write(&mut parked.numbering, &now, telling, &mut lines).map_err(replaced)?;
         let numbers = parked.numbering.numbers_of(&changed);
         self.hear(tag, &lines)?;
         if let Some(selected) = self.selected.as_mut() {
@@ -362,7 +364,7 @@ impl Session {
         if self.lease.as_ref().map(|lease| lease.generation()) != generation {
             return Err(Ended::FolderChanged);
         }
-        let open = Open { folder: Ok(view.name.clone()), condstore: self.condstore };
+        let open = Open { condstore: self.condstore, ..Open::plain(Ok(view.name.clone())) };
         let command = if view.read_only { Command::Examine(open) } else { Command::Select(open) };
         let Ok(mut permit) = self.decide(&Action::Open(view.place(&self.watch)))? else {
             return Err(Ended::Revoked);
@@ -437,6 +439,7 @@ const CHANGES: Manner = Manner {
     opening: false,
     no_expunge: false,
     condstore: false,
+    qresync: false,
     searches: None,
     by_uid: true,
     tells_uids: false,

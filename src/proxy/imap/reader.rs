@@ -39,7 +39,8 @@ impl<'a> Reader<'a> {
             condstore: manner.condstore,
             as_rfc822: manner.as_rfc822,
             as_rfc822_text: manner.as_rfc822_text,
-            hide_uid: manner.show == Show::Changes && !manner.by_uid,
+            // With QRESYNC every change is told with its UID (RFC 7162 §3.2.4).
+            hide_uid: manner.show == Show::Changes && !manner.by_uid && !manner.qresync,
         });
         Self {
             manner,

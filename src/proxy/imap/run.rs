@@ -3,14 +3,15 @@
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
 use super::kinds::{listing, needs_condstore, numbers_by_uid};
-use super::saved::{Kept, Recalled};
+use super::saved::Recalled;
 use super::session::Session;
-use crate::imap::command::{Command, SearchReturn, Tag};
+use crate::imap::command::{Command, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::writer::{self, Context, Outgoing};
 use crate::policy::{Denial, Fact, Facts, Next, Permit, Rights, Step, StepKind};
-use crate::types::{FolderName, UidSet};
+use crate::types::FolderName;
+use crate::upstream::EnabledSet;
 
 /// How a permit came out, for the tagged answer.
 pub(super) struct Done {
@@ -211,24 +212,6 @@ impl Session {
         }
     }
 
-    /// The answer to a SEARCH that is ours to give; or why there is none.
-    async fn tell_found(
-        &mut self,
-        tag: &Tag,
-        ret: Option<SearchReturn>,
-        (by_uid, found, mod_seq): (bool, &UidSet, Option<u64>),
-    ) -> Result<Option<Done>, Ended> {
-        let code = match self.save(tag, ret, (by_uid, found)).await? {
-            Kept::Saved => {
-                reply::searched(self.client.wire.out(), tag, by_uid, ret, (found, mod_seq));
-                return Ok(None);
-            }
-            Kept::TooLong => "NOTSAVED",
-            Kept::Unknown => "UNAVAILABLE",
-        };
-        Ok(Some(Done { condition: Condition::No, code: Some(code.to_owned()) }))
-    }
-
     /// One step between its intent and its outcome in the journal (invariant 12).
     pub(super) async fn recorded_step(
         &mut self,
@@ -362,10 +345,21 @@ impl Session {
             esearch: capabilities.has("ESEARCH"),
             modseq: self.condstore
                 && !self.has_overlay()
-                && self.lease.as_ref()?.enabled() != crate::upstream::EnabledSet::Plain,
+                && self.lease.as_ref()?.enabled() != EnabledSet::Plain,
+            qresync: self.lease.as_ref()?.enabled() == EnabledSet::CondstoreQresync
+                && !self.own_flags_in(command),
         };
         let outgoing = writer::step(step, command, &context, &ours)?;
         Some((outgoing, Tag::parse(ours.as_bytes())?))
+    }
+
+    /// Whether the folder that a command opens has flags of the user's own: no mod-sequences.
+    fn own_flags_in(&self, command: &Command) -> bool {
+        let opened = match command {
+            Command::Select(open) | Command::Examine(open) => open.folder.as_ref().ok(),
+            _ => None,
+        };
+        opened.is_some_and(|name| self.watch.effective().own_flags(&self.watch.place_of(name)).any())
     }
 
     /// The folder that a command names in upstream's octets, and the new name if it makes one.
@@ -391,6 +385,7 @@ impl Session {
 
     /// The two connections, for one step.
     pub(super) fn exchanging<'s>(&'s mut self, tag: &'s Tag, manner: Manner) -> Result<Exchange<'s>, Ended> {
+        let manner = Manner { qresync: self.qresync, ..manner };
         let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
         Ok(Exchange {
             client: &mut self.client,
@@ -496,6 +491,7 @@ impl Session {
             opening: false,
             no_expunge,
             condstore: self.condstore && !self.has_overlay(),
+            qresync: self.qresync,
             searches: listing(command),
             by_uid,
             // UIDs in another folder than the client named would be taken for that one's.
@@ -558,6 +554,7 @@ impl Session {
     async fn close(&mut self, tag: &Tag, command: &Command, permit: Permit) -> Result<(), Ended> {
         let mut permit = permit;
         let mut last = Fact::Start;
+        let mut code = None;
         loop {
             let own = self.own_drafts();
             let facts = Facts { last, effective: self.watch.effective(), own: &own, by_uid: true };
@@ -574,11 +571,14 @@ impl Session {
             if !answer.is_ok() {
                 break;
             }
+            // What has been removed has a mod-sequence (RFC 7162 §3.2.8).
+            code = answer.code.filter(|code| code.starts_with("HIGHESTMODSEQ")).or(code);
             last = self.fact(&step, command, found);
             self.watch.refresh()?;
         }
         self.leave().await?;
-        reply::completed(self.client.wire.out(), tag, "", super::record::verb(command));
+        let code = code.unwrap_or_default();
+        reply::completed(self.client.wire.out(), tag, &code, super::record::verb(command));
         Ok(())
     }
 }

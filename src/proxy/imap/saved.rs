@@ -5,8 +5,11 @@
 
 use super::ended::Ended;
 use super::exchange::{Found, Show};
+use super::run::Done;
 use super::session::Session;
 use crate::imap::command::{Command, Search, SearchKey, SearchReturn, Sort, Tag, Thread};
+use crate::imap::reply;
+use crate::imap::response::Condition;
 use crate::imap::writer::Housekeeping;
 use crate::types::{NumberSet, UidSet};
 
@@ -27,7 +30,7 @@ pub(super) enum Recalled {
 
 /// What became of a search's result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kept {
+enum Kept {
     Saved,
     TooLong,
     /// Upstream did not say which messages they are.
@@ -69,8 +72,26 @@ impl Session {
         }
     }
 
+    /// The answer to a SEARCH that is ours to give; or why there is none.
+    pub(super) async fn tell_found(
+        &mut self,
+        tag: &Tag,
+        ret: Option<SearchReturn>,
+        (by_uid, found, mod_seq): (bool, &UidSet, Option<u64>),
+    ) -> Result<Option<Done>, Ended> {
+        let code = match self.save(tag, ret, (by_uid, found)).await? {
+            Kept::Saved => {
+                reply::searched(self.client.wire.out(), tag, by_uid, ret, (found, mod_seq));
+                return Ok(None);
+            }
+            Kept::TooLong => "NOTSAVED",
+            Kept::Unknown => "UNAVAILABLE",
+        };
+        Ok(Some(Done { condition: Condition::No, code: Some(code.to_owned()) }))
+    }
+
     /// Keeps what a search has found, by UID or by number, if it is to be kept.
-    pub(super) async fn save(
+    async fn save(
         &mut self,
         tag: &Tag,
         ret: Option<SearchReturn>,

@@ -56,6 +56,8 @@ pub(super) struct Session {
     pub(super) selected: Option<Box<Selected>>,
     /// The client has asked for mod-sequences (RFC 7162 §3.1).
     pub(super) condstore: bool,
+    /// The client has enabled QRESYNC: it is told VANISHED instead of EXPUNGE (RFC 7162 §3.2.3).
+    pub(super) qresync: bool,
     /// The connection sends mod-sequences although its pool does not know.
     pub(super) tainted: bool,
     /// The daemon's own connection, held while copies may have to lose flags.
@@ -192,6 +194,9 @@ impl Session {
         self.look_at_marks();
         if self.has_overlay() && super::kinds::needs_condstore(&command) {
             return self.client.no_mod_seq(&tag);
+        }
+        if !self.qresync && super::kinds::needs_qresync(&command) {
+            return self.client.not_enabled(&tag);
         }
         let asked = ask(&command, &self.view());
         match asked {
