@@ -397,6 +397,12 @@ impl Session {
         })
     }
 
+    /// For commands of our own in the open folder, on whatever way they go.
+    pub(super) fn manner_of_ours(&self) -> Manner {
+        let condstore = self.condstore && !self.has_overlay();
+        Manner { condstore, qresync: self.qresync, ..Manner::of_ours() }
+    }
+
     pub(super) fn manner(&self, step: &Step, command: &Command) -> Manner {
         let by_uid = numbers_by_uid(command);
         let computes = self.computes(step, command).is_some();
