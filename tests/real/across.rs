@@ -518,39 +518,3 @@ fn a_withdrawn_grant_stops_it_in_the_middle() {
         assert!(inbox.uid_next > there.folders["INBOX"].uid_next, "the first one had arrived");
     }
 }
-
-/// With QRESYNC the host says VANISHED where others hear EXPUNGE: also between our own FETCHes.
-#[test]
-fn a_colleague_may_remove_a_message_meanwhile() {
-    let both = five();
-    let mut imap = both.imap(ALICE);
-    imap.ok("ENABLE QRESYNC");
-    imap.ok("SELECT Shared/support");
-    both.relay.hold_after(IN_THE_THIRD);
-    let tag = imap.start("UID MOVE 3:7 Work");
-    eventually("it is under way", || both.relay.is_through().then_some(()));
-    let mut direct = both.scene.dovecot.login(SUPPORT);
-    direct.ok("SELECT INBOX");
-    direct.ok("UID STORE 1 +FLAGS.SILENT (\\Deleted)");
-    direct.ok("UID EXPUNGE 1");
-    both.relay.mend();
-    let moved = imap.finish(&tag);
-    assert!(moved.is_ok() && moved.has("VANISHED 1") && moved.has("VANISHED 3:7"), "{moved}");
-    assert_eq!(held(&both.second, ALICE, "Work").len(), 5);
-    assert_eq!(held(&both.scene.dovecot, SUPPORT, "INBOX").keys().collect::<Vec<_>>(), [&2]);
-}
-
-/// A Trash that is hidden from the user is as good as none: nobody learns that it is there.
-#[test]
-fn a_hidden_bin_is_as_good_as_none() {
-    let both = Both::open();
-    let mut told = Vec::new();
-    for hide in ["Trash=trash", "Trash=ordinary"] {
-        both.run(&["mailbox", "folders", SUPPORT, hide]);
-        let mut imap = at_support(&both);
-        let reply = imap.command("UID COPY 1 Trash");
-        assert!(reply.tagged.contains("[NOPERM] The messages of support@"), "{hide}: {reply}");
-        told.push((reply.tagged, reply.untagged));
-    }
-    assert_eq!(told[0], told[1]);
-}
