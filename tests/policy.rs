@@ -468,6 +468,9 @@ fn answer(effective: &Effective, action: &Action) -> String {
         match permit.next(&Facts { last, effective, own: &own, by_uid: false }) {
             Next::Run(step) => {
                 last = found(step.kind());
+                if let StepKind::ReadOut(uid) = step.kind() {
+                    permit.arrived(*uid, None);
+                }
                 steps.push(describe(step.kind()));
             }
             Next::Refuse(denial) => {
@@ -489,7 +492,7 @@ fn found(step: &StepKind) -> Fact {
         }
         StepKind::FindFlagged(_) => Fact::Flagged(false),
         StepKind::Describe(uids) => Fact::Described(uids.clone()),
-        StepKind::ReadOut(uid) => Fact::Arrived { from: *uid, stored: None },
+        StepKind::ReadOut(_) => Fact::Done,
         StepKind::Copy | StepKind::CopyThese(_) | StepKind::Move { .. } => Fact::Copied(Some(Copied {
             validity: UidValidity(7),
             from: UidSet::range(11, 11),

@@ -91,6 +91,10 @@ impl Across {
         Self { from, removes, pieces, ready, arrivals: Arrivals::default(), removing }
     }
 
+    pub(super) fn arrived(&mut self, from: u32, stored: Option<(UidValidity, u32)>) {
+        self.arrivals.note(from, stored);
+    }
+
     pub(super) fn arrivals(&self) -> &Arrivals {
         &self.arrivals
     }
@@ -100,7 +104,6 @@ impl Across {
             Fact::Start => return run(StepKind::Uids),
             Fact::Numbers(numbers) => self.pieces = pieces(numbers.iter().map(|(_, uid)| *uid).collect()),
             Fact::Described(uids) => self.ready = uids.iter().collect(),
-            Fact::Arrived { from, stored } => self.arrivals.note(*from, *stored),
             Fact::Done | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Flagged(_) | Fact::Copied(_) => {}
         }
         if let Err(denial) = self.may_leave(facts) {
@@ -189,8 +192,9 @@ mod tests {
         }
     }
 
-    fn arrived(from: u32, to: u32) -> Fact {
-        Fact::Arrived { from, stored: Some((THERE, to)) }
+    fn arrived(plan: &mut Across, from: u32, to: u32) -> Option<StepKind> {
+        plan.arrived(from, Some((THERE, to)));
+        next(plan, Fact::Done)
     }
 
     fn described(uids: impl IntoIterator<Item = u32>) -> Fact {
@@ -211,7 +215,7 @@ mod tests {
         let mut plan = begun(true, 3);
         // 12 has vanished before it was described, 13 before it was read.
         assert_eq!(next(&mut plan, described([11, 13])), Some(StepKind::ReadOut(11)));
-        assert_eq!(next(&mut plan, arrived(11, 1)), Some(StepKind::ReadOut(13)));
+        assert_eq!(arrived(&mut plan, 11, 1), Some(StepKind::ReadOut(13)));
         let removing = next(&mut plan, Fact::Done);
         assert_eq!(removing, Some(StepKind::RemoveCopied([11].into_iter().collect())));
         assert_eq!(next(&mut plan, Fact::Done), None);
@@ -222,10 +226,10 @@ mod tests {
     fn a_copy_removes_nothing_and_can_be_taken_back_as_long_as_it_lasts() {
         let mut plan = begun(false, 2);
         assert_eq!(next(&mut plan, described([11, 12])), Some(StepKind::ReadOut(11)));
-        assert_eq!(next(&mut plan, arrived(11, 5)), Some(StepKind::ReadOut(12)));
+        assert_eq!(arrived(&mut plan, 11, 5), Some(StepKind::ReadOut(12)));
         let back: Vec<_> = plan.take_back().iter().map(|step| step.kind().clone()).collect();
         assert_eq!(back, [StepKind::TakeBack { validity: THERE, uids: [5].into_iter().collect() }]);
-        assert_eq!(next(&mut plan, arrived(12, 6)), None, "it goes no further");
+        assert_eq!(arrived(&mut plan, 12, 6), None, "it goes no further");
     }
 
     #[test]

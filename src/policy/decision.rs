@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::{
     Action, Answering, Arrivals, Effective, Fact, Facts, Means, Next, Place, Rights, SendRight, Site, Step,
 };
-use crate::types::{MailboxId, Timestamp};
+use crate::types::{MailboxId, Timestamp, UidValidity};
 
 /// Permit, deny, or undecided; the last is temporary to the client, never a denial.
 #[derive(Debug)]
@@ -55,6 +55,12 @@ impl Permit {
             return Next::Refuse(Denial::new(facts.effective, self.act, Reason::Withdrawn));
         }
         self.plan.next(facts)
+    }
+
+    /// The other mailbox's host has confirmed the copy of the message `from`, and said what it is
+    /// called there. Noted at once, so that it can be taken back whatever comes next.
+    pub fn arrived(&mut self, from: u32, stored: Option<(UidValidity, u32)>) {
+        self.plan.arrived(from, stored);
     }
 
     /// What has arrived in another mailbox so far.

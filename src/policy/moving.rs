@@ -43,12 +43,7 @@ impl MoveByCopy {
                 }
                 None => return Next::Refuse(denial(facts.effective, Reason::Unconfirmed)),
             },
-            Fact::Done
-            | Fact::Deleted(_)
-            | Fact::Marked { .. }
-            | Fact::Described(_)
-            | Fact::Arrived { .. }
-            | Fact::Flagged(_) => {}
+            Fact::Done | Fact::Deleted(_) | Fact::Marked { .. } | Fact::Described(_) | Fact::Flagged(_) => {}
         }
         let kind = match self.then.pop_front() {
             Some(kind @ StepKind::Strip { .. }) => return run(kind),

@@ -196,9 +196,6 @@ pub enum Fact {
     Flagged(bool),
     /// These of [`StepKind::Describe`] are there.
     Described(UidSet),
-    /// The other mailbox's host has confirmed the copy of this message; and said what it is
-    /// called there.
-    Arrived { from: u32, stored: Option<(UidValidity, u32)> },
     /// Which messages went where, if upstream told it.
     Copied(Option<Copied>),
 }
@@ -345,7 +342,6 @@ impl Plan {
                 | Fact::Deleted(_)
                 | Fact::Marked { .. }
                 | Fact::Described(_)
-                | Fact::Arrived { .. }
                 | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
                     self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
@@ -359,7 +355,6 @@ impl Plan {
                 | Fact::Marked { .. }
                 | Fact::Flagged(_)
                 | Fact::Described(_)
-                | Fact::Arrived { .. }
                 | Fact::Copied(_) => {
                     let strip = std::mem::take(strip);
                     self.go_on(Self::Steps(strip_copies(&facts.last, &strip)), facts)
@@ -428,6 +423,13 @@ impl Plan {
     /// See [`super::Permit::arrivals`].
     pub(super) fn arrivals(&self) -> Option<&Arrivals> {
         if let Self::Across(plan) = self { Some(plan.arrivals()) } else { None }
+    }
+
+    /// See [`super::Permit::arrived`].
+    pub(super) fn arrived(&mut self, from: u32, stored: Option<(UidValidity, u32)>) {
+        if let Self::Across(plan) = self {
+            plan.arrived(from, stored);
+        }
     }
 
     /// See [`super::Permit::take_back`].

@@ -17,7 +17,7 @@ const STALL: Duration = Duration::from_secs(60);
 
 /// Longest time from the end of the message to the host's answer: large ones are searched
 /// for viruses and indexed meanwhile.
-const STORED: Duration = Duration::from_secs(300);
+pub const STORED: Duration = Duration::from_secs(300);
 
 /// An APPEND without an answer.
 #[derive(Debug)]
@@ -40,6 +40,25 @@ impl Connection {
         message: &mut R,
         octets: u64,
     ) -> Result<Answered, Unfinished> {
+        if let Some(refused) = self.append_octets(head, tag, message, octets).await? {
+            return Ok(refused);
+        }
+        self.append_end();
+        self.append_answer(tag, STORED).await
+    }
+
+    /// The first part of it: all but the CRLF that makes the host store the message. A tagged
+    /// answer is a refusal.
+    ///
+    /// # Errors
+    /// As [`Connection::append`]; who drops it in the middle must drop the connection.
+    pub async fn append_octets<R: AsyncRead + Unpin>(
+        &mut self,
+        head: &Outgoing,
+        tag: &str,
+        message: &mut R,
+        octets: u64,
+    ) -> Result<Option<Answered>, Unfinished> {
         let before = |error| Unfinished { error, doubtful: false };
         let deadline = Instant::now() + STALL;
         if let Some(refused) = self.announce(head, tag, deadline).await.map_err(before)? {
@@ -48,11 +67,23 @@ impl Connection {
                 let error = CommandError::Protocol("an OK before the message");
                 return Err(Unfinished { error, doubtful: true });
             }
-            return Ok(refused);
+            return Ok(Some(refused));
         }
         self.pass(message, octets).await.map_err(before)?;
+        Ok(None)
+    }
+
+    /// The second part: from now on the message may be stored.
+    pub fn append_end(&mut self) {
         self.wire.queue(b"\r\n");
-        let ended = self.conclude(tag, Instant::now() + STORED).await;
+    }
+
+    /// The last part: the host's answer, within `patience`. Who drops it may ask again.
+    ///
+    /// # Errors
+    /// As [`Connection::append`].
+    pub async fn append_answer(&mut self, tag: &str, patience: Duration) -> Result<Answered, Unfinished> {
+        let ended = self.conclude(tag, Instant::now() + patience).await;
         ended.map_err(|error| Unfinished { error, doubtful: true })
     }
 

@@ -24,7 +24,7 @@ pub use catalogue::{Catalogue, Catalogues, Snapshot};
 pub use connect::{ConnectSettings, Connector};
 pub use connection::{Answered, Connection};
 pub use error::{CommandError, ConnectError, LeaseError};
-pub use filing::Unfinished;
+pub use filing::{STORED, Unfinished};
 pub use mirror::{Change, Follower, Mirror, Mirrors, State as MirrorState};
 pub use pool::{Host, Lease, Party, Pause, Pools, Settings as PoolSettings};
 pub use present::FolderState;

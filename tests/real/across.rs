@@ -518,3 +518,63 @@ fn a_withdrawn_grant_stops_it_in_the_middle() {
         assert!(inbox.uid_next > there.folders["INBOX"].uid_next, "the first one had arrived");
     }
 }
+
+/// With QRESYNC the host says VANISHED where others hear EXPUNGE: also between our own FETCHes.
+#[test]
+fn a_colleague_may_remove_a_message_meanwhile() {
+    let both = five();
+    let mut imap = both.imap(ALICE);
+    imap.ok("LIST \"\" *");
+    assert!(imap.ok("ENABLE QRESYNC").has(" QRESYNC"));
+    imap.ok("SELECT Shared/support");
+    both.relay.hold_after(IN_THE_THIRD);
+    let tag = imap.start("UID MOVE 3:7 Work");
+    eventually("it is under way", || both.relay.is_through().then_some(()));
+    let mut direct = both.scene.dovecot.login(SUPPORT);
+    direct.ok("SELECT INBOX");
+    direct.ok("UID STORE 1 +FLAGS.SILENT (\\Deleted)");
+    direct.ok("UID EXPUNGE 1");
+    both.relay.mend();
+    let moved = imap.finish(&tag);
+    assert!(moved.is_ok() && moved.has("VANISHED 1") && moved.has("VANISHED 3:7"), "{moved}");
+    assert_eq!(held(&both.second, ALICE, "Work").len(), 5);
+    assert_eq!(held(&both.scene.dovecot, SUPPORT, "INBOX").keys().collect::<Vec<_>>(), [&2]);
+}
+
+/// A Trash that is hidden from the user is as good as none: nobody learns that it is there.
+#[test]
+fn a_hidden_bin_is_as_good_as_none() {
+    let both = Both::open();
+    both.run(&["grant", "remove", ALICE, SUPPORT]);
+    both.run(&["grant", "add", ALICE, SUPPORT, "manager", "--only", "inbox"]);
+    let mut told = Vec::new();
+    for pin in ["Trash=trash", "Trash=ordinary"] {
+        both.run(&["mailbox", "folders", SUPPORT, pin]);
+        let reply = at_support(&both).command("UID COPY 1 Trash");
+        assert!(reply.tagged.contains("[NOPERM] The messages of support@"), "{pin}: {reply}");
+        told.push(reply.tagged.split_once(' ').unwrap().1.to_owned());
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+/// All octets are up, and the host has not answered when the grant goes: its answer is waited
+/// for, and the copy taken back.
+#[test]
+fn a_copy_that_is_being_stored_is_not_forgotten() {
+    let both = five();
+    both.run(&["grant", "remove", ALICE, INFO]);
+    both.run(&["grant", "add", ALICE, INFO, "manager"]);
+    let there = both.second.snapshot(INFO).folders["INBOX"].clone();
+    let mut imap = at_support(&both);
+    // The rest of the message, with its end, waits on the wire.
+    both.relay.hold_after(150_000);
+    imap.start("UID COPY 3 Shared/info");
+    eventually("it is under way", || both.relay.is_through().then_some(()));
+    both.scene.proxy.run(&["grant", "remove", ALICE, SUPPORT], "");
+    imap.bye();
+    both.relay.mend();
+    eventually("it has come, and is taken back", || {
+        let inbox = both.second.snapshot(INFO).folders["INBOX"].clone();
+        (inbox.messages == there.messages && inbox.uid_next > there.uid_next).then_some(())
+    });
+}

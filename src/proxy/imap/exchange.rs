@@ -32,7 +32,7 @@ pub(super) const QUEUED: usize = 32 * 1024;
 const MAX_HELD: usize = 256 * 1024;
 
 /// How long a command that changes something is waited for after its session has ended.
-const READ_OUT: Duration = Duration::from_secs(60);
+pub(super) const READ_OUT: Duration = Duration::from_secs(60);
 
 /// What the client sees of the answer to a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

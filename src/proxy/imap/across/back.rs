@@ -5,13 +5,15 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::Target;
-use super::journey::Journey;
+use super::bring::outcome;
+use super::journey::{Awaited, Journey};
 use super::stopped::Stopped;
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::{Code, Condition, Response, Status};
 use crate::imap::writer;
 use crate::policy::{FolderClass, Step, StepKind};
 use crate::proxy::imap::ended::Ended;
+use crate::proxy::imap::exchange::READ_OUT;
 use crate::proxy::imap::record::verb;
 use crate::proxy::imap::run::Done;
 use crate::proxy::imap::session::Session;
@@ -97,7 +99,7 @@ impl Session {
         if let Some(lease) = journey.there.lease.take() {
             lease.give_back().await;
         }
-        let left = self.undo(&mut journey, stopped.is_doubtful()).await?;
+        let left = self.undo(&mut journey).await?;
         let why = stopped.reason(&journey.there.address);
         let text = match journey.pace.total {
             0 => why,
@@ -110,7 +112,6 @@ impl Session {
     /// The session ends in the middle of it. The client hears that first, but where it is the
     /// host of the open folder that is lost: then there is a NO before the BYE.
     pub(super) async fn abandon(&mut self, mut journey: Journey<'_>, ended: Ended) -> Ended {
-        journey.there.lease = None;
         // A message may be half-way down: nobody has been told of it.
         if self.lease.as_ref().is_some_and(|lease| !lease.scanner.is_between_responses()) {
             self.lease = None;
@@ -120,7 +121,9 @@ impl Session {
             self.farewell(ended).await;
             self.client.shut_down().await;
         }
-        let left = match self.undo(&mut journey, false).await {
+        self.read_out_there(&mut journey).await;
+        journey.there.lease = None;
+        let left = match self.undo(&mut journey).await {
             Ok(left) => left,
             Err(ended) => return ended,
         };
@@ -132,8 +135,19 @@ impl Session {
         ended
     }
 
+    /// What has gone up whole may be stored: its answer is waited for, though the session has
+    /// ended.
+    async fn read_out_there(&mut self, journey: &mut Journey<'_>) {
+        let Some(Awaited { tag, uid, seen }) = journey.awaited.take() else { return };
+        let Some(lease) = journey.there.lease.as_mut() else { return };
+        match outcome(lease.append_answer(&tag, READ_OUT).await) {
+            Ok(stored) => journey.arrived(uid, seen, stored),
+            Err(stopped) => journey.doubtful |= stopped.is_doubtful(),
+        }
+    }
+
     /// Takes back what can be; says how many copies are left in the other mailbox.
-    async fn undo(&mut self, journey: &mut Journey<'_>, doubtful: bool) -> Result<u64, Ended> {
+    async fn undo(&mut self, journey: &mut Journey<'_>) -> Result<u64, Ended> {
         let (arrived, steps) = (journey.pace.arrived, journey.permit.take_back());
         let mut taken = UidSet::new();
         for step in &steps {
@@ -149,7 +163,7 @@ impl Session {
             self.keep_there(journey).await;
         }
         // What is there has come, whatever the client was told.
-        let came = if doubtful || left > 0 { Came::Unknown } else { Came::Refused };
+        let came = if journey.doubtful || left > 0 { Came::Unknown } else { Came::Refused };
         self.record_end(journey, came, (left, there)).await?;
         Ok(left)
     }

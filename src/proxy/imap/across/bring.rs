@@ -1,7 +1,7 @@
 //! One message, from the connection here to the one there, a buffer at a time.
 
 use super::Target;
-use super::journey::Journey;
+use super::journey::{Awaited, Journey};
 use super::source::{Flaw, Source, Word};
 use super::stopped::Stopped;
 use crate::imap::command::{Append, Command};
@@ -14,15 +14,10 @@ use crate::proxy::imap::ended::Ended;
 use crate::proxy::imap::session::Session;
 use crate::proxy::imap::watch::Waiting;
 use crate::types::{Flags, SystemFlag, UidSet, UidValidity};
-use crate::upstream::{Answered, Unfinished};
+use crate::upstream::{Answered, STORED, Unfinished};
 
-/// What became of a message.
-pub(super) enum Brought {
-    /// It is not in the folder any more.
-    Vanished,
-    /// The other host has confirmed it, and said what it is called there.
-    Stored(Option<(UidValidity, u32)>),
-}
+/// The other host has confirmed the copy, and perhaps said what it is called there.
+type Brought = Option<(UidValidity, u32)>;
 
 /// How a message is to be stored.
 struct Head {
@@ -39,8 +34,8 @@ impl Session {
         journey: &mut Journey<'_>,
         step: &Step,
         uid: u32,
-    ) -> Result<Result<Brought, Stopped>, Ended> {
-        let Some(this) = journey.described.remove(&uid) else { return Ok(Ok(Brought::Vanished)) };
+    ) -> Result<Result<(), Stopped>, Ended> {
+        let Some(this) = journey.described.remove(&uid) else { return Ok(Ok(())) };
         let head = match self.may_store(&journey.there, &this.flags)? {
             Ok(step) => Head { step, date: this.date },
             Err(stopped) => return Ok(Err(stopped)),
@@ -50,14 +45,18 @@ impl Session {
         };
         self.ask_here(journey, (&outgoing, &ours)).await?;
         let mut source = self.source((journey.tag, journey.command), &ours, &mut journey.pace)?;
-        let brought = source.carry(uid, &mut journey.there, &head).await?;
-        if let Ok(Brought::Stored(stored)) = &brought {
-            journey.pace.arrived += 1;
-            if let Some((_, copy)) = stored.filter(|_| this.flags.has(SystemFlag::Seen)) {
-                journey.read.insert(copy);
-            }
+        let mut brought = None;
+        let carried = source.carry(uid, &mut journey.there, &head, &mut brought).await;
+        let seen = this.flags.has(SystemFlag::Seen);
+        // What has become of the copy holds, whatever became of the rest.
+        match &brought {
+            Some(Ok(stored)) => journey.arrived(uid, seen, *stored),
+            Some(Err(stopped)) => journey.doubtful |= stopped.is_doubtful(),
+            None => {}
         }
-        Ok(brought)
+        journey.awaited = journey.there.awaited.take().map(|tag| Awaited { tag, uid, seen });
+        let vanished = carried?;
+        Ok(brought.map_or(vanished, |brought| brought.map(|_| ())))
     }
 
     /// The other mailbox's leave to store a message with these flags, as for an APPEND.
@@ -86,14 +85,15 @@ impl Session {
 }
 
 impl Source<'_> {
-    /// Reads the answer to a FETCH of the message, and stores it as it comes.
+    /// Reads the answer to a FETCH of the message, and stores it as it comes. `brought` stays
+    /// `None` where there is no such message any more.
     async fn carry(
         &mut self,
         uid: u32,
         there: &mut Target,
         head: &Head,
-    ) -> Result<Result<Brought, Stopped>, Ended> {
-        let mut brought = None;
+        brought: &mut Option<Result<Brought, Stopped>>,
+    ) -> Result<Result<(), Stopped>, Ended> {
         let (mut of, mut here) = (None, false);
         loop {
             let size = match self.word().await? {
@@ -108,8 +108,7 @@ impl Source<'_> {
                 }
                 Word::Flags(_) | Word::Date(_) | Word::MessageEnd => continue,
                 Word::Answer(answer) => {
-                    let vanished = if answer.is_ok() { Ok(Brought::Vanished) } else { Err(Stopped::Unread) };
-                    return Ok(brought.unwrap_or(vanished));
+                    return Ok(if answer.is_ok() { Ok(()) } else { Err(Stopped::Unread) });
                 }
                 Word::Begin(size) => Ok(size),
                 Word::Short(octets) => Err(octets),
@@ -119,7 +118,7 @@ impl Source<'_> {
                 return Err(Ended::UpstreamUnparseable);
             }
             here = true;
-            brought = Some(match size {
+            *brought = Some(match size {
                 Ok(size) => self.store(there, head, size).await?,
                 Err(octets) => self.store_short(there, head, &octets).await?,
             });
@@ -143,11 +142,12 @@ impl Source<'_> {
         let Some(lease) = there.lease.as_mut() else { return Err(Ended::UpstreamGone) };
         let (mut body, pace, ends) = self.body(size);
         // Each side has its own patience for a host that does not go on.
-        let sent = pace.wait(ends, Waiting::Idle, lease.append(&outgoing, &tag, &mut body, size)).await;
+        let sending = lease.append_octets(&outgoing, &tag, &mut body, size);
+        let sent = pace.wait(ends, Waiting::Idle, sending).await;
         let (left, flaw) = (body.left, body.flaw);
+        // Cut off in the middle: the host must not take it for whole.
         let sent = sent.inspect_err(|_| there.lease = None)?;
         if sent.is_err() {
-            // Cut off in the middle: the host must not take it for whole.
             there.lease = None;
         }
         match flaw {
@@ -158,7 +158,34 @@ impl Source<'_> {
         if flaw == Some(Flaw::Nul) {
             return Ok(Err(Stopped::Nul));
         }
-        Ok(outcome(sent))
+        self.end(there, tag, sent).await
+    }
+
+    /// The message is up: the CRLF that makes the host store it, and its answer.
+    async fn end(
+        &mut self,
+        there: &mut Target,
+        tag: String,
+        sent: Result<Option<Answered>, Unfinished>,
+    ) -> Result<Result<Brought, Stopped>, Ended> {
+        let answered = match sent {
+            Ok(None) => {
+                self.watch.refresh().inspect_err(|_| there.lease = None)?;
+                let Some(lease) = there.lease.as_mut() else { return Err(Ended::UpstreamGone) };
+                lease.append_end();
+                there.awaited = Some(tag.clone());
+                let answer = lease.append_answer(&tag, STORED);
+                let answer = self.pace.wait((self.watch, self.client), Waiting::Idle, answer).await?;
+                there.awaited = None;
+                answer
+            }
+            Ok(Some(refused)) => Ok(refused),
+            Err(unfinished) => Err(unfinished),
+        };
+        if answered.is_err() {
+            there.lease = None;
+        }
+        Ok(outcome(answered))
     }
 
     /// The same for octets that are here.
@@ -177,13 +204,10 @@ impl Source<'_> {
         };
         let Some(lease) = there.lease.as_mut() else { return Err(Ended::UpstreamGone) };
         let mut message = octets;
-        let sending = lease.append(&outgoing, &tag, &mut message, octets.len() as u64);
+        let sending = lease.append_octets(&outgoing, &tag, &mut message, octets.len() as u64);
         let sent = self.pace.wait((self.watch, self.client), Waiting::Idle, sending).await;
         let sent = sent.inspect_err(|_| there.lease = None)?;
-        if sent.is_err() {
-            there.lease = None;
-        }
-        Ok(outcome(sent))
+        self.end(there, tag, sent).await
     }
 }
 
@@ -211,9 +235,9 @@ impl Target {
     }
 }
 
-fn outcome(sent: Result<Answered, Unfinished>) -> Result<Brought, Stopped> {
+pub(super) fn outcome(sent: Result<Answered, Unfinished>) -> Result<Brought, Stopped> {
     match sent {
-        Ok(answered) if answered.is_ok() => Ok(Brought::Stored(stored(answered.status()))),
+        Ok(answered) if answered.is_ok() => Ok(stored(answered.status())),
         Ok(answered) => Err(Stopped::of(answered.status())),
         Err(Unfinished { error, doubtful }) => {
             tracing::warn!(%error, doubtful, "a message did not get into the other mailbox");

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::Target;
-use super::bring::Brought;
 use super::pace::Pace;
 use super::source::{Described, Ear, Source};
 use super::stopped::{Stopped, Tally};
@@ -37,11 +36,33 @@ pub(super) struct Journey<'a> {
     /// Copies of messages that the user has read.
     pub(super) read: UidSet,
     pub(super) removed: u64,
+    /// A message that has gone up whole, and whose answer nobody has read.
+    pub(super) awaited: Option<Awaited>,
+    /// There may be a copy of which nothing is known.
+    pub(super) doubtful: bool,
     /// What the journal was told before the first octet went: here, and there.
     pub(super) intents: Option<(Seq, Seq)>,
 }
 
+/// An APPEND in the other mailbox that has not been answered.
+pub(super) struct Awaited {
+    pub(super) tag: String,
+    /// The message, where it comes from.
+    pub(super) uid: u32,
+    /// The user has read it.
+    pub(super) seen: bool,
+}
+
 impl Journey<'_> {
+    /// The other host has confirmed a copy. Noted before anything else can happen.
+    pub(super) fn arrived(&mut self, uid: u32, seen: bool, stored: Option<(UidValidity, u32)>) {
+        self.permit.arrived(uid, stored);
+        self.pace.arrived += 1;
+        if let Some((_, copy)) = stored.filter(|_| seen) {
+            self.read.insert(copy);
+        }
+    }
+
     pub(super) fn removes(&self) -> bool {
         matches!(self.command, Command::Move { .. })
     }
@@ -81,6 +102,8 @@ impl Session {
             described: BTreeMap::new(),
             read: UidSet::new(),
             removed: 0,
+            awaited: None,
+            doubtful: false,
             intents: None,
         };
         match self.travel(&mut journey).await {
@@ -124,12 +147,7 @@ impl Session {
             let fact = match step.kind() {
                 StepKind::Uids => self.which(journey, &step).await?,
                 StepKind::Describe(uids) => self.describe(journey, (&step, uids)).await?,
-                StepKind::ReadOut(uid) => {
-                    self.bring(journey, &step, *uid).await?.map(|brought| match brought {
-                        Brought::Vanished => Fact::Done,
-                        Brought::Stored(stored) => Fact::Arrived { from: *uid, stored },
-                    })
-                }
+                StepKind::ReadOut(uid) => self.bring(journey, &step, *uid).await?.map(|()| Fact::Done),
                 StepKind::RemoveCopied(uids) => self.remove(journey, &step, uids).await?,
                 // No other belongs to this plan.
                 StepKind::Carry

@@ -63,6 +63,8 @@ struct Target {
     /// Largest message that it takes.
     limit: u64,
     lease: Option<Lease>,
+    /// The tag of an APPEND that has gone up whole and has not been answered.
+    awaited: Option<String>,
 }
 
 impl Session {
@@ -184,6 +186,7 @@ impl Session {
                 wire: entry.wire.clone(),
                 limit: self.append_limit_of(&there.folders.capabilities),
                 lease: None,
+                awaited: None,
             }),
             Decision::Deny(denial) => {
                 self.refuse_there(tag, command, &there.effective, &denial);
