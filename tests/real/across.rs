@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::combined::{Both, INFO, refused};
 use crate::furnished::message;
+use crate::streaming::{assert_small, mark_memory};
 use crate::support::dovecot::SUPPORT;
 use crate::support::snapshot::Message;
 use crate::support::{ALICE, BOB, Dovecot, Imap, Reply, eventually};
@@ -368,7 +369,7 @@ fn a_source_that_dies_leaves_the_messages_and_takes_its_copies_back() {
 }
 
 #[test]
-fn a_full_mailbox_says_so_and_a_nul_goes_nowhere() {
+fn a_full_mailbox_says_so() {
     let quota = "mail_plugins = $mail_plugins quota\nplugin {\n  quota = maildir:user\n  \
                  quota_rule = *:storage=500K\n}\n";
     let both = Both::with("", quota);
@@ -387,6 +388,72 @@ fn a_full_mailbox_says_so_and_a_nul_goes_nowhere() {
     assert!(code(&shown, "COPYUID").is_some(), "{shown}");
     shown = imap.ok("SELECT Work");
     assert!(shown.has("* 1 EXISTS"));
+}
+
+/// Each holds what the other waits for: nobody waits for long, and nothing has happened.
+#[test]
+fn two_full_mailboxes_do_not_wait_for_each_other() {
+    let both = Both::open();
+    both.run(&["grant", "remove", ALICE, INFO]);
+    for who in [ALICE, BOB] {
+        both.run(&["grant", "add", who, INFO, "manager"]);
+    }
+    for mailbox in [SUPPORT, INFO] {
+        both.run(&["mailbox", "set", mailbox, "max_connections=2"]);
+    }
+    let (mut alice, mut bob) = (both.imap(ALICE), both.imap(BOB));
+    alice.ok("SELECT Shared/support");
+    bob.ok("SELECT Shared/info");
+    let before = (both.scene.dovecot.snapshot(SUPPORT), both.second.snapshot(INFO));
+    let tags = [alice.start("UID COPY 1 Shared/info"), bob.start("UID COPY 1 Shared/support/Sent")];
+    for (imap, tag) in [&mut alice, &mut bob].into_iter().zip(tags) {
+        let reply = imap.finish(&tag);
+        let words = "NO [UNAVAILABLE] 0 of 1 messages were copied: too many folders of ";
+        assert!(reply.tagged.starts_with(words), "{reply}");
+    }
+    assert_eq!((both.scene.dovecot.snapshot(SUPPORT), both.second.snapshot(INFO)), before);
+    bob.ok("UNSELECT");
+    alice.ok("UID COPY 1 Shared/info");
+}
+
+#[test]
+fn a_message_may_be_too_large_for_the_other_mailbox() {
+    let both = Both::with("[imap.session]\nappend_limit = 100000\n", "");
+    own_folder(&both, "Work");
+    both.scene.dovecot.deliver(SUPPORT, "INBOX", &large(1, 200_000));
+    let mut imap = at_support(&both);
+    let words = "[TOOBIG] 0 of 2 messages were moved: a message may have at most 100000 octets there";
+    refused(&mut imap, "UID MOVE 2:3 Work", words);
+    assert_eq!(held(&both.second, ALICE, "Work").len(), 0);
+    assert_eq!(held(&both.scene.dovecot, SUPPORT, "INBOX").len(), 3);
+    imap.ok("UID MOVE 2 Work");
+}
+
+/// A message of so many octets goes over, and the daemon stays as small as it was.
+fn in_little_memory(octets: usize) {
+    let extra = "[imap.session]\nappend_limit = 300000000\n[login.hashing]\nmemory_kib = 1024\n";
+    let both = Both::with(extra, "");
+    own_folder(&both, "Work");
+    both.scene.dovecot.deliver(SUPPORT, "INBOX", &large(1, octets));
+    let mut imap = at_support(&both);
+    imap.ok("UID COPY 1 Work");
+    let memory = mark_memory(&both.scene.proxy);
+    imap.ok("UID MOVE 3 Work");
+    assert_small(&both.scene.proxy, memory, &format!("{octets} octets from one host to another"));
+    let copies = held(&both.second, ALICE, "Work");
+    assert!(copies[&2].size >= octets as u64);
+    assert_eq!(held(&both.scene.dovecot, SUPPORT, "INBOX").len(), 2);
+}
+
+#[test]
+fn a_large_message_goes_over_in_little_memory() {
+    in_little_memory(30_000_000);
+}
+
+#[test]
+#[ignore = "nightly: 200 MB take a while on a small machine"]
+fn a_very_large_message_goes_over_in_little_memory() {
+    in_little_memory(200_000_000);
 }
 
 /// Both sides of it are in the journal, by UID.

@@ -165,7 +165,7 @@ impl Session {
     }
 
     /// A connection to the other mailbox. Who holds one waits for another no longer than
-    /// anybody (docs/limits of the pool), so two full mailboxes do not wait for each other.
+    /// anybody, so two full mailboxes do not wait for each other.
     async fn lease_there(&mut self, journey: &mut Journey<'_>) -> Result<Result<(), Stopped>, Ended> {
         let target = match self.services.target(journey.there.mailbox, self.password.as_ref()) {
             Ok(target) => target,
