@@ -102,6 +102,7 @@ impl Found<'_> {
             Some("marked") if parent && text("flag") == "$Forwarded" => "forwarded it".to_owned(),
             Some("marked") if parent => "answered it".to_owned(),
             Some("marked") => "the message that it answers is marked".to_owned(),
+            Some("lapsed") => "nobody told whether it went out, and it was forgotten".to_owned(),
             Some("outcome") => return self.outcome(&line),
             _ => return,
         };

@@ -41,6 +41,9 @@ pub struct Outgoing {
     #[serde(default)]
     pub body_digest: String,
     pub fate: Fate,
+    /// When an admin said that it had gone out, which nobody else has told.
+    #[serde(default)]
+    pub told: Option<Timestamp>,
     pub copy: Filing,
     /// The client's own copy was recognised, and not stored.
     pub claimed: bool,
@@ -311,6 +314,7 @@ mod tests {
             body: 1_000,
             body_digest: "body".to_owned(),
             fate: Fate::Accepted,
+            told: None,
             copy: Filing::Wanted,
             claimed: false,
             answers: None,

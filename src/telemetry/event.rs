@@ -195,6 +195,16 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         uid: Option<u32>,
     },
+    /// A message of unknown outcome is forgotten, and not filed.
+    Lapsed {
+        #[serde(serialize_with = "shown")]
+        user: UserId,
+        #[serde(serialize_with = "shown")]
+        mailbox: MailboxId,
+        /// Fingerprint of its Message-ID.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<String>,
+    },
     /// The message that one answers or forwards is marked so, for everybody.
     Marked {
         #[serde(serialize_with = "shown")]

@@ -36,7 +36,7 @@ const DEVIATIONS: [(&str, &str); 21] = [
     ("expunge-found", "EXPUNGE and CLOSE remove what was found marked just before, and is on record"),
     ("left-untold", "of removals in a folder that is left, one side has told and the other not yet"),
     ("expunge-nothing", "without `e`, EXPUNGE is OK and does nothing at all"),
-    ("levels", "LIST with `*` leaves out levels that are no folders"),
+    ("levels", "LIST with `*` leaves out levels that are no folders, and they are not renamed"),
     ("own-words", "CAPABILITY, ID and ENABLE tell of Mandate"),
 ];
 
@@ -223,8 +223,8 @@ fn codes(ours: &Answer, theirs: &Answer, report: &mut Report) -> Result<(), Stri
         }
     };
     let (our, their) = (without_validity(&ours.code), without_validity(&theirs.code));
-    // What was not asked of the oracle has no code; two are advice that Mandate drops.
-    if theirs.raw.is_empty() || ["CLIENTBUG", "EXPUNGEISSUED"].contains(&theirs.code_name()) {
+    // What was not asked of the oracle has no code; two are advice that Mandate drops, one is a fault of Dovecot's.
+    if theirs.raw.is_empty() || ["CLIENTBUG", "EXPUNGEISSUED", "SERVERBUG"].contains(&theirs.code_name()) {
         return Ok(());
     }
     let names = [ours.code_name(), theirs.code_name()];
@@ -253,6 +253,7 @@ fn codes(ours: &Answer, theirs: &Answer, report: &mut Report) -> Result<(), Stri
 
 /// STATUS of the folder that is open (RFC 3501 section 6.3.10 advises against it).
 pub(crate) fn drop_status_of(open: &str, ours: &mut Answer, theirs: &mut Answer, report: &mut Report) {
+    let open = if open.eq_ignore_ascii_case("INBOX") { "INBOX" } else { open };
     let is_of_open =
         |said: &Said| matches!(said, Said::Data(text) if text.starts_with(&format!("STATUS {open} ")));
     let differ = ours.said.iter().any(|said| is_of_open(said) && !theirs.said.contains(said));

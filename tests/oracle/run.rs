@@ -222,6 +222,20 @@ impl Course<'_> {
                 report.used("listrights");
                 return one(&mut connection.oracle, tag, command);
             }
+            // A level that is no folder is not renamed (RFC 3501 section 6.3.5); Dovecot does it.
+            Act::Rename(from)
+                if line(&mut connection.oracle, &format!("LIST \"\" {from}"))?
+                    .data()
+                    .iter()
+                    .any(|listed| listed.contains("\\NOSELECT") || listed.contains("\\NONEXISTENT")) =>
+            {
+                report.used("levels");
+                return Ok(Answer {
+                    condition: "NO".to_owned(),
+                    code: "NONEXISTENT".to_owned(),
+                    ..Answer::default()
+                });
+            }
             Act::MyRights(folder)
                 if line(&mut connection.oracle, &format!("LIST \"\" {folder}"))?
                     .data()

@@ -260,6 +260,34 @@ fn two_answers_to_one_message() {
 }
 
 #[test]
+fn a_forward_as_an_attachment_is_no_answer() {
+    let scene = furnished();
+    scene.proxy.run(&["mailbox", "set", SUPPORT, "collision_minutes=30"], "");
+    let forward = String::from_utf8(attaching("attached@example.org", "q1@example.net")).unwrap();
+    let forward = forward.replace("Subject:", "In-Reply-To: <q1@example.net>\r\nSubject:");
+    send(&scene, ALICE, forward.as_bytes());
+    send(&scene, BOB, &answer("b@example.org", "q1@example.net", "body"));
+    settled(&scene);
+    let flags = &upstream(&scene).folders["INBOX"].messages[&1].flags.clone();
+    let has = |mark: &str| flags.iter().any(|flag| flag == mark);
+    assert!(has("$Forwarded") && has("\\Answered"), "{flags:?}");
+}
+
+#[test]
+fn a_host_that_says_nothing_of_our_copy_makes_no_double() {
+    let scene = furnished();
+    let message = answer("mute@example.org", "", "body");
+    let mut imap = scene.imap(BOB);
+    send(&scene, BOB, &message);
+    settled(&scene);
+    scene.dovecot.freeze();
+    let stored = imap.append("Sent", "\\Seen", &message);
+    scene.dovecot.thaw();
+    assert!(stored.is_ok() && stored.to_string().contains("[APPENDUID "), "{stored}");
+    assert_eq!(copies(&scene, "mute@example.org").len(), 1);
+}
+
+#[test]
 fn the_outbox_is_bounded() {
     let mut scene = furnished_with(dovecot::Settings::default(), "[outbox]\nentries = 1\n");
     let mut smtp = logged_in_to_the_host(&scene);

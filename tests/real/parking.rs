@@ -364,6 +364,25 @@ fn a_number_means_the_same_message_after_others_are_gone() {
 }
 
 #[test]
+fn a_refused_search_leaves_nothing_kept() {
+    let scene = scene();
+    let mut bob = Onlooker::open(&scene, BOB, "INBOX");
+    bob.imap.ok("SEARCH RETURN (SAVE) 2,4");
+    bob.idle();
+    let others = users(&scene, 12);
+    let _others = crowd(&scene, &others, &["INBOX"]);
+    bob.done();
+    let mut alice = scene.imap(ALICE);
+    alice.ok("SELECT INBOX");
+    alice.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
+    alice.ok("EXPUNGE");
+    let refused = bob.imap.command("SEARCH RETURN (SAVE) 1 UNSEEN");
+    assert!(refused.tagged.starts_with("NO [EXPUNGEISSUED] "), "{refused}");
+    let fetched = bob.imap.ok("UID FETCH $ (UID)");
+    assert!(!fetched.has("(UID "), "{fetched}");
+}
+
+#[test]
 fn copying_by_number_is_refused_with_the_reason() {
     let scene = scene();
     let (mut manager, _others) = parked(&scene, ALICE);

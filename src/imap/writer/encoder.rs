@@ -4,6 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
+use crate::types::NumberSet;
+
 /// Longest string that goes in quotes; longer ones are literals, as servers limit quoted
 /// strings more tightly than lines.
 const MAX_QUOTED: usize = 512;
@@ -82,6 +84,17 @@ impl Encoder {
         self
     }
 
+    /// A space and a client's set.
+    pub(super) fn set(self, set: &NumberSet) -> Self {
+        self.raw(' ').bare_set(set)
+    }
+
+    /// A client's set. A `$` would be upstream's own, not ours: it spoils the command.
+    pub(super) fn bare_set(mut self, set: &NumberSet) -> Self {
+        self.sound &= !set.is_saved();
+        self.raw(set)
+    }
+
     /// A space and an atom; a value that is none spoils the command.
     pub(super) fn atom(mut self, atom: &str) -> Self {
         let fine = |b: u8| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b);
@@ -153,6 +166,7 @@ fn is_plain(b: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Encoder;
+    use crate::types::NumberSet;
 
     /// The guard behind the types: each way in, with what would break out of a line.
     #[test]
@@ -173,6 +187,7 @@ mod tests {
             (Encoder::new("P1").quoted("a\" {5}"), "quotes stay closed"),
             (Encoder::new("P1").quoted("a\\"), "quotes get closed"),
             (Encoder::new("P1").string(b"a\0"), "NUL is in no literal either"),
+            (Encoder::new("P1").set(&NumberSet::saved()), "what is kept here is not kept upstream"),
             (Encoder::new("P 1"), "a tag is one word"),
             (Encoder::new(""), "a tag is a word"),
         ] {

@@ -40,7 +40,7 @@ pub fn peek_renames(fetch: &Fetch) -> Vec<Rename> {
 
 pub(super) fn fetch(line: Encoder, (peek, marks): (bool, bool), command: &Command) -> Option<Outgoing> {
     let Command::Fetch { uid, fetch } = command else { return None };
-    let mut line = verb(line, *uid, "FETCH").word(&fetch.set).word("(");
+    let mut line = verb(line, *uid, "FETCH").set(&fetch.set).word("(");
     let mut asked: Vec<FetchItem> = Vec::new();
     // A message that becomes read by this says so (RFC 3501 §6.4.5).
     for item in fetch.items.iter().chain(marks.then_some(&FetchItem::Flags)) {

@@ -75,12 +75,12 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         StepKind::Fetch { peek, marks } => fetch::fetch(line, (*peek, *marks), command),
         StepKind::Uids => {
             let (uid, set) = numbered(command)?;
-            verb(line, uid, "FETCH").word(set).word("(UID)").end()
+            verb(line, uid, "FETCH").set(set).word("(UID)").end()
         }
         StepKind::Flags => {
             let (uid, set) = numbered(command)?;
             let items = if context.modseq { "(FLAGS MODSEQ)" } else { "(FLAGS)" };
-            verb(line, uid, "FETCH").word(set).word(items).end()
+            verb(line, uid, "FETCH").set(set).word(items).end()
         }
         StepKind::Store { target, mode, flags, silent } => {
             let Command::Store { uid, store } = command else { return None };
@@ -97,7 +97,7 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
             expunging(command)?;
             match command {
                 // `*` means what upstream takes it for: we do not know the highest UID.
-                Command::UidExpunge(set) => line.word("UID SEARCH UID").word(set).word("DELETED").end(),
+                Command::UidExpunge(set) => line.word("UID SEARCH UID").set(set).word("DELETED").end(),
                 _ => line.word("UID SEARCH DELETED").end(),
             }
         }
@@ -117,7 +117,7 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         StepKind::FindFlagged(flags) => find_flagged(line, flags, command),
         StepKind::Copy => {
             let Command::Copy { uid, set, .. } = command else { return None };
-            verb(line, *uid, "COPY").word(set).string(context.folder?).end()
+            verb(line, *uid, "COPY").set(set).string(context.folder?).end()
         }
         StepKind::CopyThese(uids) => {
             let Command::Move { .. } = command else { return None };
@@ -326,7 +326,7 @@ fn store(
     (mode, flags, silent): (StoreMode, &Flags, bool),
 ) -> Option<Outgoing> {
     let line = match target {
-        Target::Asked => line.word(&store.set),
+        Target::Asked => line.set(&store.set),
         Target::Numbers(set) | Target::Uids(set) => line.word(written(set)?),
     };
     let line = match store.unchanged_since {
@@ -346,7 +346,7 @@ fn store(
 fn find_flagged(line: Encoder, flags: &Flags, command: &Command) -> Option<Outgoing> {
     let (uid, set) = numbered(command)?;
     let line = verb(line, uid, "SEARCH");
-    let line = if uid { line.word("UID").word(set) } else { line.word(set) };
+    let line = if uid { line.word("UID").set(set) } else { line.set(set) };
     let mut left = flags.iter().count();
     let line = flags.iter().fold(line, |line, flag| {
         left -= 1;
@@ -384,7 +384,7 @@ fn r#move(
     let line = if exact || (uid && found.len() <= MAX_SET) {
         line.word("UID MOVE").word(found)
     } else {
-        verb(line, uid, "MOVE").word(set)
+        verb(line, uid, "MOVE").set(set)
     };
     line.string(folder).end()
 }

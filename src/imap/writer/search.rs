@@ -135,8 +135,8 @@ fn key(line: Encoder, key: &SearchKey) -> Encoder {
         SearchKey::Older(seconds) => line.raw("OLDER").word(seconds),
         SearchKey::Younger(seconds) => line.raw("YOUNGER").word(seconds),
         SearchKey::ModSeq(value) => line.raw("MODSEQ").word(value),
-        SearchKey::Uid(set) => line.raw("UID").word(set),
-        SearchKey::Numbers(set) => line.raw(set),
+        SearchKey::Uid(set) => line.raw("UID").set(set),
+        SearchKey::Numbers(set) => line.bare_set(set),
         SearchKey::Not(inner) => self::key(line.raw("NOT "), inner),
         SearchKey::Or(a, b) => self::key(self::key(line.raw("OR "), a).raw(" "), b),
         SearchKey::And(keys) => {

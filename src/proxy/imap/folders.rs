@@ -18,7 +18,7 @@ use crate::imap::writer;
 use crate::policy::{FolderClass, Permit, Step, StepKind};
 use crate::store::{Mailbox, Pin};
 use crate::types::{FolderName, Separator};
-use crate::upstream::{Answered, EnabledSet};
+use crate::upstream::{Answered, EnabledSet, Party};
 
 /// Longest wait for the folders after a change to them; the answer is given anyway.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -191,7 +191,8 @@ impl Session {
     /// cannot be had then would leave the flags. `false` if there is none.
     pub(super) async fn prepare_strip(&mut self) -> Result<bool, Ended> {
         let Ok(target) = self.target() else { return Ok(false) };
-        let lease = self.services.pools.working_lease(&target, Instant::now() + REFRESH);
+        let party = Party(self.watch.effective().user.0);
+        let lease = self.services.pools.working_lease(&target, party, Instant::now() + REFRESH);
         self.stripper = match self.watch.unless_lost(Waiting::Upstream, lease).await? {
             Ok(lease) => Some(lease),
             Err(error) => {
@@ -203,7 +204,7 @@ impl Session {
     }
 
     /// Takes flags off copies in the target folder. The session's own connection has another
-    /// folder open, so this is done on the daemon's.
+    /// folder open, so this is done on one beside it.
     pub(super) async fn strip(&mut self, command: &Command, step: &Step) -> Result<Answer, Ended> {
         let failed = Ok(Answer { condition: Condition::No, code: None });
         let wire = super::record::target(command).and_then(|name| self.folders.inventory.find(name));

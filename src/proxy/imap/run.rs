@@ -98,7 +98,6 @@ impl Session {
                 return Ok(());
             }
         }
-        self.forget_saved(&command);
         let named = match self.name_messages(tag, &mut command, &permit).await? {
             Ok(named) => named,
             Err(done) => {

@@ -8,7 +8,7 @@ use super::exchange::{Found, Show};
 use super::run::Done;
 use super::session::Session;
 use crate::imap::command::{Command, Search, SearchKey, SearchReturn, Sort, Tag, Thread};
-use crate::imap::reply;
+use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
 use crate::imap::writer::Housekeeping;
 use crate::types::{NumberSet, UidSet};
@@ -16,6 +16,10 @@ use crate::types::{NumberSet, UidSet};
 /// Longest set that is kept, in octets as it is written: it must fit into one command line, and
 /// hosts refuse lines of 8 KiB. Some 1,500 runs of messages.
 const MAX_SAVED: usize = 7_000;
+
+/// Most messages whose UIDs are asked for by number: where they are more, a client can search by
+/// UID. Some 6 MB of answers.
+const MAX_NUMBERED: u64 = 200_000;
 
 /// What became of `$` in a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,38 +42,45 @@ enum Kept {
 }
 
 impl Session {
-    /// Puts the messages into a command that says `$`.
-    pub(super) async fn recall(&mut self, tag: &Tag, command: &mut Command) -> Result<Recalled, Ended> {
-        let saved = self.selected.as_ref().map(|selected| selected.saved.clone()).unwrap_or_default();
-        if let Some(search) = searched(command) {
-            search.keys.iter_mut().for_each(|key| put_in(key, &saved));
-            return Ok(Recalled::Named);
+    /// Puts the messages into a search that says `$`; `false`: answered, there are too many.
+    ///
+    /// A search that is to keep what it finds empties `$` here, before anything can refuse it:
+    /// after a NO there is nothing in it (RFC 5182 §2.1), whoever says NO.
+    pub(super) fn recall_in_search(&mut self, tag: &Tag, command: &mut Command) -> bool {
+        let Some(search) = searched(command) else { return true };
+        let saves = search.ret.is_some_and(|ret| ret.save);
+        let saved = match self.selected.as_mut() {
+            Some(selected) if saves => std::mem::take(&mut selected.saved),
+            Some(selected) => selected.saved.clone(),
+            None => UidSet::new(),
+        };
+        let mut said = Vec::new();
+        search.keys.iter_mut().for_each(|key| find_saved(key, &mut said));
+        if said.len().saturating_mul(saved.to_string().len()) > MAX_SAVED {
+            let text = "These messages are too scattered to be searched so often in one command";
+            reply::tagged(self.client.wire.out(), tag, Outcome::No, "CANNOT", text);
+            return false;
         }
+        for key in said {
+            *key = match Option::<NumberSet>::from(&saved) {
+                Some(set) => SearchKey::Uid(set),
+                None => SearchKey::Not(Box::new(SearchKey::All)),
+            };
+        }
+        true
+    }
+
+    /// Puts the messages into a command on messages that says `$`.
+    pub(super) async fn recall(&mut self, tag: &Tag, command: &mut Command) -> Result<Recalled, Ended> {
         let Some((by_uid, set)) = named(command).filter(|(_, set)| set.is_saved()) else {
             return Ok(Recalled::Named);
         };
-        if saved.is_empty() {
-            return Ok(Recalled::Nothing);
-        }
-        if by_uid {
-            *set = set_of(&saved);
-            return Ok(Recalled::Named);
-        }
-        let Some(numbers) = self.numbers_of(tag, &saved).await? else { return Ok(Recalled::Unknown) };
-        if let Some((_, set)) = named(command) {
-            *set = set_of(&numbers);
-        }
-        Ok(if numbers.is_empty() { Recalled::Nothing } else { Recalled::Named })
-    }
-
-    /// A search that keeps its result is under way: `$` is empty until it succeeds.
-    pub(super) fn forget_saved(&mut self, command: &Command) {
-        if let (Command::Search { search: Search { ret: Some(ret), .. }, .. }, Some(selected)) =
-            (command, self.selected.as_mut())
-            && ret.save
-        {
-            selected.saved = UidSet::new();
-        }
+        let saved = self.selected.as_ref().map(|selected| selected.saved.clone()).unwrap_or_default();
+        let messages = if by_uid { Some(saved) } else { self.numbers_of(tag, &saved).await? };
+        let Some(messages) = messages else { return Ok(Recalled::Unknown) };
+        let Some(these) = Option::<NumberSet>::from(&messages) else { return Ok(Recalled::Nothing) };
+        *set = these;
+        Ok(Recalled::Named)
     }
 
     /// The answer to a SEARCH that is ours to give; or why there is none.
@@ -99,8 +110,8 @@ impl Session {
     ) -> Result<Kept, Ended> {
         let Some(ret) = ret.filter(|ret| ret.save) else { return Ok(Kept::Saved) };
         let found = ret.saved(found);
-        // As UIDs they are not shorter.
-        if found.to_string().len() > MAX_SAVED {
+        // As UIDs they are not shorter. For numbers, the host tells a line each.
+        if found.to_string().len() > MAX_SAVED || (!by_uid && found.len() > MAX_NUMBERED) {
             return Ok(Kept::TooLong);
         }
         let uids = if by_uid { Some(found) } else { self.uids_of(tag, &found).await? };
@@ -116,6 +127,9 @@ impl Session {
 
     /// By number, as the client's command is: nothing vanishes meanwhile (RFC 3501 §7.4.1).
     async fn numbers_of(&mut self, tag: &Tag, uids: &UidSet) -> Result<Option<UidSet>, Ended> {
+        if uids.is_empty() {
+            return Ok(Some(UidSet::new()));
+        }
         if let Some(overlay) = self.overlay() {
             return Ok(Some(overlay.numbering.numbers_of(uids)));
         }
@@ -138,17 +152,48 @@ impl Session {
     }
 }
 
-fn set_of(set: &UidSet) -> NumberSet {
-    Option::<NumberSet>::from(set).unwrap_or(NumberSet::saved())
-}
-
 /// What a command searches in.
 fn searched(command: &mut Command) -> Option<&mut Search> {
     match command {
         Command::Search { search, .. }
         | Command::Sort { sort: Sort { search, .. }, .. }
         | Command::Thread { thread: Thread { search, .. }, .. } => Some(search),
-        _ => None,
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Status { .. }
+        | Command::Append(_)
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Idle
+        | Command::Check
+        | Command::Close
+        | Command::Unselect
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Fetch { .. }
+        | Command::Store { .. }
+        | Command::Copy { .. }
+        | Command::Move { .. } => None,
     }
 }
 
@@ -159,22 +204,91 @@ fn named(command: &mut Command) -> Option<(bool, &mut NumberSet)> {
         Command::Store { uid, store } => Some((*uid, &mut store.set)),
         Command::Copy { uid, set, .. } | Command::Move { uid, set, .. } => Some((*uid, set)),
         Command::UidExpunge(set) => Some((true, set)),
-        _ => None,
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Select(_)
+        | Command::Examine(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Status { .. }
+        | Command::Append(_)
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Idle
+        | Command::Check
+        | Command::Close
+        | Command::Unselect
+        | Command::Expunge
+        | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. } => None,
     }
 }
 
-/// A key that says `$` says these messages instead, by UID; no key stands for none of them.
-fn put_in(key: &mut SearchKey, saved: &UidSet) {
+/// Finds the keys that say `$`.
+fn find_saved<'k>(key: &'k mut SearchKey, found: &mut Vec<&'k mut SearchKey>) {
     match key {
-        SearchKey::Uid(set) | SearchKey::Numbers(set) if set.is_saved() => {
-            *key = match Option::<NumberSet>::from(saved) {
-                Some(set) => SearchKey::Uid(set),
-                None => SearchKey::Not(Box::new(SearchKey::All)),
-            };
+        SearchKey::Uid(set) | SearchKey::Numbers(set) => {
+            if set.is_saved() {
+                found.push(key);
+            }
         }
-        SearchKey::Not(inner) => put_in(inner, saved),
-        SearchKey::Or(a, b) => [a, b].into_iter().for_each(|key| put_in(key, saved)),
-        SearchKey::And(keys) => keys.iter_mut().for_each(|key| put_in(key, saved)),
-        _ => {}
+        SearchKey::Not(inner) => find_saved(inner, found),
+        SearchKey::Or(a, b) => {
+            find_saved(a, found);
+            find_saved(b, found);
+        }
+        SearchKey::And(keys) => keys.iter_mut().for_each(|key| find_saved(key, found)),
+        SearchKey::All
+        | SearchKey::Answered
+        | SearchKey::Deleted
+        | SearchKey::Draft
+        | SearchKey::Flagged
+        | SearchKey::New
+        | SearchKey::Old
+        | SearchKey::Recent
+        | SearchKey::Seen
+        | SearchKey::Unanswered
+        | SearchKey::Undeleted
+        | SearchKey::Undraft
+        | SearchKey::Unflagged
+        | SearchKey::Unseen
+        | SearchKey::Keyword(_)
+        | SearchKey::Unkeyword(_)
+        | SearchKey::Bcc(_)
+        | SearchKey::Body(_)
+        | SearchKey::Cc(_)
+        | SearchKey::From(_)
+        | SearchKey::Subject(_)
+        | SearchKey::Text(_)
+        | SearchKey::To(_)
+        | SearchKey::Header { .. }
+        | SearchKey::Before(_)
+        | SearchKey::On(_)
+        | SearchKey::Since(_)
+        | SearchKey::SentBefore(_)
+        | SearchKey::SentOn(_)
+        | SearchKey::SentSince(_)
+        | SearchKey::Larger(_)
+        | SearchKey::Smaller(_)
+        | SearchKey::Older(_)
+        | SearchKey::Younger(_)
+        | SearchKey::ModSeq(_) => {}
     }
 }

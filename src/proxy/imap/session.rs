@@ -180,6 +180,9 @@ impl Session {
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
         let Tagged { tag, mut command } = tagged;
         self.take_in_changes()?;
+        if !self.recall_in_search(&tag, &mut command) {
+            return Ok(());
+        }
         if !Box::pin(self.come_back(&tag, &command)).await? {
             return Ok(());
         }
@@ -272,7 +275,6 @@ impl Session {
     pub(super) async fn deny(&mut self, tag: &Tag, command: &Command, denial: &Denial) -> Result<(), Ended> {
         self.services.counters.count(Counter::ActsDenied);
         self.recorder.refused(self.watch.effective(), command, denial);
-        self.forget_saved(command);
         if matches!(command, Command::Select(_) | Command::Examine(_)) {
             self.leave().await?;
         }

@@ -4,6 +4,9 @@
 //! and ours exactly one is stored, whichever comes first.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::spool::Room;
 use crate::store::{Fate, Filing, Outgoing, ParentMark, Place};
@@ -39,12 +42,15 @@ pub(super) struct Entry {
     pub(super) due: Option<Timestamp>,
     /// Why the last attempt failed.
     pub(super) why: Option<String>,
+    /// Since when it has been here for an admin to see, whatever the clock said before.
+    listed: Instant,
 }
 
 impl Entry {
     pub(super) fn new(record: Outgoing, room: Option<Room>) -> Self {
         let due = Some(record.at);
-        Self { record, room, live: false, doubtful: false, busy: false, tries: 0, due, why: None }
+        let listed = Instant::now();
+        Self { record, room, live: false, doubtful: false, busy: false, tries: 0, due, why: None, listed }
     }
 
     /// Whether something is left to be done.
@@ -177,8 +183,8 @@ impl Book {
     }
 
     /// The same message, octet for octet, from the same user, not being handed in just now:
-    /// what a client sends again that did not hear the answer. One of unknown outcome, as long
-    /// as it is listed: queues try for days.
+    /// what a client sends again that did not hear the answer. One of unknown outcome, or that an
+    /// admin says went out, as long as it is known: queues try for days.
     pub(super) fn twins<'a>(&'a self, record: &'a Outgoing) -> impl Iterator<Item = &'a Entry> {
         let ids = record.message_id.as_ref().map(|id| self.with_message(record.mailbox, id));
         let same = move |entry: &&Entry| {
@@ -187,7 +193,7 @@ impl Book {
                 && !entry.live
                 && other.user == record.user
                 && other.digest == record.digest
-                && (entry.is_unknown() || record.at.0 - other.at.0 <= RECENT)
+                && (entry.is_unknown() || other.told.is_some() || record.at.0 - other.at.0 <= RECENT)
         };
         ids.into_iter().flatten().filter(same)
     }
@@ -288,12 +294,19 @@ impl Book {
         Some(entry.record.id)
     }
 
-    /// The attempt broke off: what was under way may have been done.
+    /// The attempt broke off: what was under way may have been done, and waits. The others do
+    /// not wait with it, or one that always ends so would keep them behind it.
     pub(super) fn broke_off(&mut self, mailbox: MailboxId, why: &str, now: Timestamp, patience: i64) {
-        for entry in self.entries.values_mut().filter(|entry| entry.record.mailbox == mailbox) {
-            entry.doubtful |= entry.busy;
+        let busy = self.entries.values_mut().filter(|entry| entry.record.mailbox == mailbox && entry.busy);
+        let ids: Vec<_> = busy
+            .map(|entry| {
+                entry.doubtful = true;
+                entry.record.id
+            })
+            .collect();
+        for id in ids {
+            self.put_off(id, why.to_owned(), now, patience);
         }
-        self.put_off_mailbox(mailbox, why, now, patience);
     }
 
     /// The mailbox's host is out of reach: all of it that is under way or due waits, so that
@@ -334,18 +347,17 @@ impl Book {
         }
     }
 
-    /// Messages of unknown outcome that have been listed for longer than `patience` milliseconds.
-    pub(super) fn lapsed(&self, now: Timestamp, patience: i64) -> Vec<OutboxId> {
-        let lapsed = |entry: &&Entry| entry.is_unknown() && now.0 - entry.record.at.0 > patience;
+    /// Messages of unknown outcome that have been listed for longer than `patience`.
+    pub(super) fn lapsed(&self, patience: Duration) -> Vec<OutboxId> {
+        let lapsed = |entry: &&Entry| entry.is_unknown() && entry.listed.elapsed() > patience;
         self.entries.values().filter(lapsed).map(|entry| entry.record.id).collect()
     }
 
-    /// Messages that are done with and no more needed, taken out; `keep` says for how many
-    /// milliseconds the messages of a mailbox are.
-    pub(super) fn expire(&mut self, now: Timestamp, keep: impl Fn(MailboxId) -> i64) -> Vec<OutboxId> {
+    /// Messages that are done with and no more needed, taken out; `keep` says until when they are.
+    pub(super) fn expire(&mut self, now: Timestamp, keep: impl Fn(&Outgoing) -> Timestamp) -> Vec<OutboxId> {
         let done = || self.entries.values().filter(|entry| entry.is_done());
         let surplus = done().count().saturating_sub(KEPT);
-        let old = |entry: &&Entry| now.0 - entry.record.at.0 > keep(entry.record.mailbox);
+        let old = |entry: &&Entry| now > keep(&entry.record);
         let mut gone: HashSet<OutboxId> = done().filter(old).map(|entry| entry.record.id).collect();
         gone.extend(done().take(surplus).map(|entry| entry.record.id));
         gone.iter().for_each(|id| drop(self.remove(*id)));
@@ -379,6 +391,10 @@ mod tests {
     }
 
     const NOW: Timestamp = Timestamp(1_000);
+
+    fn an_hour(record: &Outgoing) -> Timestamp {
+        record.at.plus_millis(RECENT)
+    }
 
     #[test]
     fn a_copy_is_recognised_once() {
@@ -453,7 +469,7 @@ mod tests {
         }
         assert!(now.0 > 7 * day && now.0 < 7 * day + BACK_OFF.1 * 2, "{now:?}");
         assert!((300..400).contains(&tries), "{tries}");
-        assert!(book.expire(Timestamp(30 * day), |_| RECENT).is_empty(), "kept for an admin");
+        assert!(book.expire(Timestamp(30 * day), an_hour).is_empty(), "kept for an admin");
     }
 
     #[test]
@@ -484,26 +500,30 @@ mod tests {
         assert_eq!(book.take_due(MailboxId(1), later), Some(OutboxId(1)), "it is not busy for ever");
     }
 
-    #[test]
-    fn an_unknown_outcome_is_settled_by_its_twin_or_lapses() {
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_outcome_is_settled_by_its_twin_or_lapses() {
         let unknown = Outgoing { fate: Fate::Spooled, ..outgoing(1, 1, "<1@x>") };
         let again = Outgoing { id: OutboxId(2), at: Timestamp(2 * RECENT), ..unknown.clone() };
         let mut book = book([unknown]);
         assert_eq!(book.twins(&again).count(), 1, "a queue tries again late");
-        assert_eq!(book.lapsed(Timestamp(3 * RECENT), 3 * RECENT), []);
-        assert_eq!(book.lapsed(Timestamp(3 * RECENT + 1), 3 * RECENT), [OutboxId(1)]);
+        let hour = Duration::from_secs(60 * 60);
+        assert_eq!(book.lapsed(Duration::ZERO), [], "however old: it has just been found");
+        tokio::time::advance(hour).await;
+        assert_eq!(book.lapsed(hour), []);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(book.lapsed(hour), [OutboxId(1)]);
         book.get_mut(OutboxId(1)).unwrap().live = true;
-        assert_eq!(book.lapsed(Timestamp(4 * RECENT), 3 * RECENT), [], "it is being handed in");
+        assert_eq!(book.lapsed(hour), [], "it is being handed in");
     }
 
     #[test]
     fn what_is_done_is_forgotten() {
         let filed = |id| Outgoing { copy: Filing::Filed(None), ..outgoing(id, 1, &format!("<{id}@x>")) };
         let mut book = book((1..=KEPT as u64 + 2).map(filed));
-        let mut gone = book.expire(NOW, |_| RECENT);
+        let mut gone = book.expire(NOW, an_hour);
         gone.sort();
         assert_eq!(gone, [OutboxId(1), OutboxId(2)]);
-        assert_eq!(book.expire(Timestamp(RECENT + 1), |_| RECENT).len(), KEPT);
+        assert_eq!(book.expire(Timestamp(RECENT + 1), an_hour).len(), KEPT);
         assert!(book.entries().next().is_none() && book.by_message.is_empty());
     }
 
@@ -514,5 +534,9 @@ mod tests {
         let again = Outgoing { id: OutboxId(9), ..first };
         let twins: Vec<_> = book.twins(&again).map(|entry| entry.record.id).collect();
         assert_eq!(twins, [OutboxId(1)]);
+        let late = Outgoing { at: Timestamp(RECENT + 1), ..again };
+        assert_eq!(book.twins(&late).count(), 0);
+        let told = Outgoing { told: Some(Timestamp(RECENT)), ..outgoing(1, 1, "<1@x>") };
+        assert_eq!(self::book([told]).twins(&late).count(), 1, "an admin said that it had gone out");
     }
 }

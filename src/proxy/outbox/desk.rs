@@ -56,8 +56,10 @@ impl Outbox {
             }
             // An admin who has looked knows better than a look that found nothing out.
             entry.doubtful = entry.doubtful && entry.record.message_id.is_some();
-            entry.doubtful |= entry.record.fate == Fate::Spooled && entry.record.message_id.is_some();
-            entry.record.fate = Fate::Accepted;
+            if entry.record.fate == Fate::Spooled {
+                entry.doubtful |= entry.record.message_id.is_some();
+                (entry.record.fate, entry.record.told) = (Fate::Accepted, Some(clock::now()));
+            }
             if !entry.is_open() {
                 return Err(format!("nothing is left to be done for {id}"));
             }

@@ -13,7 +13,7 @@ use super::{Outbox, Trouble, clock};
 use crate::policy::Receipt;
 use crate::smtp::Unstuffer;
 use crate::store::{Answers, Fate, Filing, Outgoing, SentCopy};
-use crate::types::{MessageId, OutboxId, UserId};
+use crate::types::{MessageId, OutboxId, Timestamp, UserId};
 
 /// The copy of a message that is coming in.
 pub(in crate::proxy) struct Draft {
@@ -111,6 +111,7 @@ impl Draft {
             body,
             body_digest: print.finish(),
             fate: Fate::Spooled,
+            told: None,
             copy,
             claimed: false,
             answers: details.answers,
@@ -221,10 +222,14 @@ impl Outbox {
         self.ledger.remove_soon(id);
     }
 
-    /// How long a mailbox's messages are remembered, in milliseconds.
-    pub(super) fn keep(&self, mailbox: crate::types::MailboxId) -> i64 {
+    /// Until when a message is remembered that is done with: while its client may store a copy,
+    /// or somebody else may answer the same one; while a queue may send it again that was told
+    /// nothing.
+    pub(super) fn keep(&self, record: &Outgoing) -> Timestamp {
         let snapshot = self.needs.store.snapshot();
-        let minutes = snapshot.mailbox(mailbox).map_or(0, |mailbox| mailbox.options.collision_minutes);
-        RECENT.max(i64::from(minutes) * 60_000)
+        let minutes = snapshot.mailbox(record.mailbox).map_or(0, |mailbox| mailbox.options.collision_minutes);
+        let keep = record.at.plus_millis(RECENT.max(i64::from(minutes) * 60_000));
+        let listed = i64::from(self.settings.unknown_hours) * 60 * 60 * 1000;
+        record.told.map_or(keep, |told| told.plus_millis(listed).max(keep))
     }
 }

@@ -71,7 +71,7 @@ impl Outbox {
         }
         let deadline = Instant::now() + PATIENCE;
         let look = async {
-            let mut hands = self.hands_by(mailbox.id, deadline).await.map_err(|why| {
+            let mut hands = self.hands_to_look(mailbox.id, deadline).await.map_err(|why| {
                 tracing::info!(mailbox = %mailbox.id, "no look-up of an answered message: {why}");
                 Undecided
             })?;

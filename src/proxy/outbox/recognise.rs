@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::book::Copy;
-use super::filing::sent_folder;
+use super::filing::{sent_folder, validity};
 use super::{Outbox, clock};
 use crate::imap::writer::Housekeeping;
 use crate::store::{Filing, Place};
@@ -36,8 +36,8 @@ enum Filed {
 impl Outbox {
     /// Looks a client's copy up, and remembers it.
     ///
-    /// Where ours cannot be found any more (somebody has moved it), the client's is stored:
-    /// then it may be the only one.
+    /// Where a look shows that ours is not there any more (somebody has moved it), the client's
+    /// is stored: then it may be the only one.
     pub(in crate::proxy) async fn recognise(self: &Arc<Self>, copy: Copy) -> Recognised {
         let claimed = {
             let mut book = self.book();
@@ -52,12 +52,14 @@ impl Outbox {
         };
         let mut claim = Claim { outbox: Arc::clone(self), id, digest, place: None, settled: false };
         let filed = timeout(PLACE_WAIT, self.where_filed(id)).await.unwrap_or(Filed::NotByUs);
-        let is_there = match &filed {
-            Filed::At(place) => self.is_there(copy.mailbox, place).await,
-            Filed::Somewhere => self.is_somewhere(copy.mailbox, id).await,
-            Filed::NotByUs => true,
+        let deadline = Instant::now() + PLACE_WAIT;
+        let looked = match &filed {
+            Filed::At(place) => timeout_at(deadline, self.is_there(copy.mailbox, place, deadline)).await,
+            Filed::Somewhere => timeout_at(deadline, self.is_somewhere(copy.mailbox, id, deadline)).await,
+            Filed::NotByUs => Ok(None),
         };
-        if !is_there {
+        // The host has said that it stored ours: a look that nobody answers says nothing else.
+        if let Ok(Some(false)) = looked {
             claim.settled = true;
             return Recognised::Other(self.note(copy));
         }
@@ -96,38 +98,31 @@ impl Outbox {
     }
 
     /// Whether the copy of a message is in the folder for sent mail, on a host that did not say
-    /// where it put it; not, if nobody says so in time.
-    async fn is_somewhere(&self, mailbox: MailboxId, id: OutboxId) -> bool {
-        let deadline = Instant::now() + PLACE_WAIT;
-        let look = async {
-            let record = self.book().get(id)?.record.clone();
-            let snapshot = self.needs.store.snapshot();
-            let mut hands = self.hands_by(mailbox, deadline).await.ok()?;
-            let folder = sent_folder(&hands.folders, snapshot.mailbox(mailbox)?).ok()?;
-            let place = self.look(&mut hands.lease, &folder, &record, deadline).await.ok()?;
-            hands.lease.give_back().await;
-            place
-        };
-        timeout(PLACE_WAIT, look).await.ok().flatten().is_some()
+    /// where it put it; `None`: nobody has told.
+    async fn is_somewhere(&self, mailbox: MailboxId, id: OutboxId, deadline: Instant) -> Option<bool> {
+        let record = self.book().get(id)?.record.clone();
+        let snapshot = self.needs.store.snapshot();
+        let mut hands = self.hands_to_look(mailbox, deadline).await.ok()?;
+        let folder = sent_folder(&hands.folders, snapshot.mailbox(mailbox)?).ok()?;
+        let found = self.look(&mut hands.lease, &folder, &record, deadline).await.ok()?;
+        hands.lease.give_back().await;
+        Some(found.is_some())
     }
 
-    /// Whether a message is where it was filed; not, if nobody says so in time.
-    async fn is_there(&self, mailbox: MailboxId, place: &Place) -> bool {
-        let deadline = Instant::now() + PLACE_WAIT;
-        let look = async {
-            let mut hands = self.hands_by(mailbox, deadline).await.ok()?;
-            let wire = hands.folders.find(&place.folder)?.wire.clone();
-            let uids = UidSet::range(place.uid, place.uid);
-            let examine = Housekeeping::Examine { folder: &wire, condstore: false };
-            hands.lease.set_selected(true);
-            let opened = hands.lease.command_by(&examine, deadline).await.ok()?;
-            let same = opened.is_ok() && super::filing::validity(&opened) == Some(place.validity);
-            let (answered, found) =
-                hands.lease.find(&Housekeeping::Among { uids: &uids }, deadline).await.ok()?;
-            hands.lease.give_back().await;
-            (same && answered.is_ok() && found.contains(place.uid)).then_some(())
-        };
-        timeout(PLACE_WAIT, look).await.ok().flatten().is_some()
+    /// Whether a message is where it was filed; `None`: nobody has told.
+    async fn is_there(&self, mailbox: MailboxId, place: &Place, deadline: Instant) -> Option<bool> {
+        let mut hands = self.hands_to_look(mailbox, deadline).await.ok()?;
+        let Some(folder) = hands.folders.find(&place.folder) else { return Some(false) };
+        let examine = Housekeeping::Examine { folder: &folder.wire, condstore: false };
+        hands.lease.set_selected(true);
+        let opened = hands.lease.command_by(&examine, deadline).await.ok()?;
+        let validity = validity(&opened).filter(|_| opened.is_ok())?;
+        let uids = UidSet::range(place.uid, place.uid);
+        let (answered, found) =
+            hands.lease.find(&Housekeeping::Among { uids: &uids }, deadline).await.ok()?;
+        hands.lease.give_back().await;
+        let there = validity == place.validity && found.contains(place.uid);
+        answered.is_ok().then_some(there)
     }
 
     /// A client is about to store a copy that is none of ours: of what it may hand in next.

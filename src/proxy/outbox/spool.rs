@@ -262,6 +262,8 @@ impl Drop for Message {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const ALICE: UserId = UserId(1);
@@ -300,9 +302,12 @@ mod tests {
         let path_of_two = spool.path(OutboxId(2));
         assert!(path_of_two.exists());
         drop(message);
-        while path_of_two.exists() {
-            tokio::task::yield_now().await;
-        }
+        let removed = async {
+            while path_of_two.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), removed).await.expect("it is removed");
         spool.sweep(|_| false).unwrap();
         assert!(!path.exists(), "no record knows it");
     }

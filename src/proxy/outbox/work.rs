@@ -14,7 +14,7 @@ use crate::net::Draining;
 use crate::store::{Filing, Mailbox, Outgoing, ParentMark, Place, StoreError};
 use crate::telemetry::{Durability, Event};
 use crate::types::{Endpoint, MailboxId, OutboxId};
-use crate::upstream::{Lease, LeaseError};
+use crate::upstream::{Lease, Party, Target};
 
 /// Milliseconds for which messages of the last daemon are left alone: a mail host may still be
 /// storing what that one sent it before it was killed.
@@ -85,7 +85,7 @@ impl Outbox {
                     serving.outbox.serve(mailbox).await;
                 });
             }
-            self.expire();
+            self.expire().await;
             let next =
                 self.book().next_due().map(|due| Duration::from_millis(clock::now().millis_until(due)));
             // What is due at once is being served: its end wakes us.
@@ -98,17 +98,23 @@ impl Outbox {
         }
     }
 
-    fn expire(&self) {
-        let now = clock::now();
-        let gone = self.book().expire(now, |mailbox| self.keep(mailbox));
+    async fn expire(&self) {
+        let gone = self.book().expire(clock::now(), |record| self.keep(record));
         for id in gone {
             self.ledger.remove_soon(id);
         }
-        let lapsed = self.book().lapsed(now, i64::from(self.settings.unknown_hours) * 60 * 60 * 1000);
+        let lapsed = self.book().lapsed(Duration::from_hours(self.settings.unknown_hours.into()));
         for id in lapsed {
-            tracing::warn!(%id, "a message whose outcome nobody has told is forgotten, and not filed");
-            self.forget(id);
+            self.lapse(id).await;
         }
+    }
+
+    async fn lapse(&self, id: OutboxId) {
+        let Some(record) = self.book().get(id).map(|entry| entry.record.clone()) else { return };
+        tracing::warn!(%id, "a message whose outcome nobody has told is forgotten, and not filed");
+        let message_id = record.message_id.as_ref().map(|id| self.fingerprint(id));
+        self.note_event(Event::Lapsed { user: record.user, mailbox: record.mailbox, message_id }).await;
+        self.forget(id);
     }
 
     async fn serve(&self, mailbox: MailboxId) {
@@ -147,21 +153,35 @@ impl Outbox {
         hands.lease.give_back().await;
     }
 
-    /// The folders first: to list them takes the same connection.
+    /// For filing and marking, which may take long.
     async fn hands(&self, mailbox: MailboxId) -> Result<Hands, String> {
-        self.hands_by(mailbox, Instant::now() + CONNECT).await
+        let deadline = Instant::now() + CONNECT;
+        let (target, folders) = self.folders(mailbox, deadline).await?;
+        let lease = self.needs.pools.working_lease(&target, Party::DAEMON, deadline).await;
+        Ok(Hands { lease: lease.map_err(|error| error.to_string())?, folders })
     }
 
-    pub(super) async fn hands_by(&self, mailbox: MailboxId, deadline: Instant) -> Result<Hands, String> {
+    /// For a look that a client waits for.
+    pub(super) async fn hands_to_look(&self, mailbox: MailboxId, deadline: Instant) -> Result<Hands, String> {
+        let (target, folders) = self.folders(mailbox, deadline).await?;
+        let lease = self.needs.pools.looking_lease(&target, deadline).await;
+        Ok(Hands { lease: lease.map_err(|error| error.to_string())?, folders })
+    }
+
+    /// Before there is a connection: to list them takes the daemon's own.
+    async fn folders(
+        &self,
+        mailbox: MailboxId,
+        deadline: Instant,
+    ) -> Result<(Target, Arc<Inventory>), String> {
         let target =
             self.needs.targets.of(&self.needs.store, mailbox, None).map_err(|error| match error {
                 StoreError::Unknown(_) => "the mailbox is not here any more".to_owned(),
                 other => other.to_string(),
             })?;
-        let told = |error: LeaseError| error.to_string();
-        let view = self.needs.catalogues.of(&target).view(deadline).await.map_err(told)?;
-        let lease = self.needs.pools.working_lease(&target, deadline).await;
-        Ok(Hands { lease: lease.map_err(told)?, folders: Arc::clone(&view.inventory) })
+        let view = self.needs.catalogues.of(&target).view(deadline).await;
+        let view = view.map_err(|error| error.to_string())?;
+        Ok((target, Arc::clone(&view.inventory)))
     }
 
     /// Does what is left to be done for one message.
@@ -275,18 +295,17 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::net::{DialSettings, Dialer};
     use crate::proxy::outbox::{Entry, Needs, Settings};
-    use crate::store::{self, Sealer, Store, outgoing};
+    use crate::store::{self, Fate, Ledger, Sealer, Store, outgoing};
     use crate::telemetry::Journal;
     use crate::types::{Secret, Timestamp};
     use crate::upstream::{Catalogues, ConnectSettings, Connector, PoolSettings, Pools};
 
-    #[tokio::test]
-    async fn a_panic_ends_an_attempt_and_not_the_mailbox() {
-        let directory = tempfile::tempdir().unwrap();
-        let state = directory.path();
+    fn outbox(state: &Path) -> Arc<Outbox> {
         let sealer = Sealer::new(&[3; 32]).unwrap();
         let connector =
             Connector::new(Arc::new(Dialer::new(DialSettings::default())), ConnectSettings::default());
@@ -298,24 +317,49 @@ mod tests {
             pools,
             targets: Arc::default(),
         };
-        let outbox = Outbox::open(state, Settings::default(), needs).unwrap();
+        Outbox::open(state, Settings::default(), needs).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_an_attempt_and_not_the_mailbox() {
+        let directory = tempfile::tempdir().unwrap();
+        let outbox = outbox(directory.path());
         let now = clock::now();
-        let first = Outgoing { at: now, ..outgoing(1, 1, "<1@x>") };
+        let [first, second] = [1, 2].map(|id| Outgoing { at: now, ..outgoing(id, 1, &format!("<{id}@x>")) });
         let mailbox = first.mailbox;
         outbox.book().insert(Entry::new(first, None));
+        outbox.book().insert(Entry::new(second, None));
         assert_eq!(outbox.book().begin_serving(now), [mailbox]);
-        assert!(outbox.book().take_due(mailbox, now).is_some());
+        assert_eq!(outbox.book().take_due(mailbox, now), Some(OutboxId(1)));
         let serving = Serving { outbox: Arc::clone(&outbox), mailbox };
         let attempt = tokio::spawn(async move {
             let _serving = serving;
             panic!("a fault of ours, for the test")
         });
         assert!(attempt.await.is_err());
-        assert!(outbox.book().begin_serving(now).is_empty(), "not at once");
+        assert_eq!(outbox.book().begin_serving(now), [mailbox]);
+        assert_eq!(outbox.book().take_due(mailbox, now), Some(OutboxId(2)), "the next one");
+        assert_eq!(outbox.book().take_due(mailbox, now), None, "not at once");
         let later = Timestamp(now.0 + 60_000);
-        assert_eq!(outbox.book().begin_serving(later), [mailbox]);
-        let id = outbox.book().take_due(mailbox, later).unwrap();
-        let doubtful = outbox.book().get(id).unwrap().doubtful;
-        assert!(doubtful, "it may be filed, and is looked for first");
+        assert_eq!(outbox.book().take_due(mailbox, later), Some(OutboxId(1)));
+        let doubtful = [1, 2].map(|id| outbox.book().get(OutboxId(id)).unwrap().doubtful);
+        assert_eq!(doubtful, [true, false], "it may be filed, and is looked for first");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_outcome_is_listed_however_late_the_daemon_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path();
+        let (ledger, _) = Ledger::open(&state.join("outbox")).unwrap();
+        ledger.write(&[Outgoing { fate: Fate::Spooled, ..outgoing(1, 1, "<1@x>") }]).await.unwrap();
+        ledger.close().await.unwrap();
+        let outbox = outbox(state);
+        outbox.expire().await;
+        assert_eq!(outbox.open_rows().len(), 1, "it was handed in in 1970");
+        tokio::time::advance(Duration::from_hours(73)).await;
+        outbox.expire().await;
+        assert_eq!(outbox.open_rows().len(), 0);
+        let journal = std::fs::read_to_string(state.join("journal")).unwrap();
+        assert!(journal.contains("\"event\":\"lapsed\""), "{journal}");
     }
 }

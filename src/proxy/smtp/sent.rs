@@ -43,8 +43,10 @@ pub(super) struct Leaving {
 }
 
 impl Leaving {
-    /// The body has shown that it forwards this one, whatever the header made of it.
+    /// The body has shown that it forwards this one, whatever the header made of it: no answer,
+    /// in whose place others would have to wait.
     pub(super) fn forwards(&mut self, parent: &MessageId) {
+        self.reservation = None;
         let (parent, mark, marking) = (parent.clone(), Mark::Forwarded, ParentMark::Wanted);
         self.details.answers = Some(Answers { parent, mark, marking });
     }

@@ -3,9 +3,8 @@
 //! A host allows so many connections for an account, and counts those that nobody uses
 //! too. Of `max_connections`, one is the daemon's own (folder catalogue, filing), one
 //! watches folders for sessions that gave theirs up, and the rest are leased to sessions,
-//! first come, first served, no more than a share to each [`Party`]; what they leave free the
-//! daemon uses for its longer work ([`Pools::working_lease`]). Whoever holds nothing
-//! waits at most [`Settings::wait`]; nobody waits without limit.
+//! first come, first served, no more than a share to each [`Party`]; some of what they leave
+//! free serves longer work ([`Pools::working_lease`]). Whoever holds nothing [`Settings::wait`]; nobody waits without limit.
 
 mod shelf;
 mod slots;
@@ -60,7 +59,7 @@ pub struct Settings {
     /// How long an idle connection is kept: 60 s; hosts log out silent ones after 30 min,
     /// NATs forget them after a few.
     pub idle_for: Duration,
-    /// How long a cap that the host set by refusing us is believed: 60 s.
+    /// How long a host that refused us one more connection is believed: 60 s.
     pub lowered_for: Duration,
 }
 
@@ -74,9 +73,6 @@ impl Default for Settings {
         }
     }
 }
-
-/// The daemon among those who hold sessions' places; no user has this number.
-const DAEMON: Party = Party(u64::MAX);
 
 /// Every mailbox's connections.
 pub struct Pools<H: Host = Connector> {
@@ -143,27 +139,46 @@ impl<H: Host> Pools<H> {
         Ok(self.lend(link, shelf, target, Place::Own(own)))
     }
 
-    /// A connection for what the daemon does at length (filing, looking for a message): a
-    /// session's place that is free at this moment, with one more beside it, so that folders
-    /// and counts are answered meanwhile over the daemon's own. That one, where there is none.
+    /// A connection for what takes long (filing, taking flags off copies): a session's place
+    /// that is free at this moment, with one more beside it, so that folders and counts are
+    /// answered meanwhile over the daemon's own. That one where no place is free, or where the
+    /// host does not let us in once more.
     pub async fn working_lease(
+        self: &Arc<Self>,
+        target: &Target,
+        party: Party,
+        deadline: Instant,
+    ) -> Result<Lease<H>, LeaseError> {
+        let (shelf, enabled, now) = (self.shelf(target), EnabledSet::Plain, Instant::now());
+        if let Some(slot) = shelf.slots.spare(party) {
+            // The other half is for the daemon's own.
+            let half = now + deadline.saturating_duration_since(now) / 2;
+            match within(half, self.obtain(&shelf, target, enabled)).await {
+                Ok(link) => return Ok(self.lend(link, shelf, target, Place::Session { enabled, slot })),
+                Err(error) if error.is_passing() => {
+                    tracing::info!(mailbox = %target.mailbox, %error, "work goes on over the daemon's own connection");
+                    shelf.slots.spare_none(Instant::now() + self.settings.lowered_for);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.housekeeping_lease(target, deadline).await
+    }
+
+    /// A connection for a look that somebody waits for: an idle one in a place as above, or the
+    /// daemon's own. Nobody waits for a login while one of them is there.
+    pub async fn looking_lease(
         self: &Arc<Self>,
         target: &Target,
         deadline: Instant,
     ) -> Result<Lease<H>, LeaseError> {
         let (shelf, enabled) = (self.shelf(target), EnabledSet::Plain);
-        let Some(slot) = shelf.slots.spare(DAEMON) else {
-            return self.housekeeping_lease(target, deadline).await;
-        };
-        match within(deadline, self.obtain(&shelf, target, enabled)).await {
-            Ok(link) => Ok(self.lend(link, shelf, target, Place::Session { enabled, slot })),
-            // Others than we use the account: what we have must do.
-            Err(ConnectError::Limit(_)) => {
-                drop(slot);
-                self.housekeeping_lease(target, deadline).await
-            }
-            Err(error) => Err(error.into()),
+        if let Some(slot) = shelf.slots.spare(Party::DAEMON)
+            && let Some(link) = self.idle(&shelf, target, enabled).await
+        {
+            return Ok(self.lend(link, shelf, target, Place::Session { enabled, slot }));
         }
+        self.housekeeping_lease(target, deadline).await
     }
 
     /// The connection that watches folders for parked sessions: one per mailbox, never counted
@@ -227,13 +242,21 @@ impl<H: Host> Pools<H> {
         enabled: EnabledSet,
     ) -> Result<H::Link, ConnectError> {
         self.close_all(shelf.outdated()).await;
-        while let Some(mut link) = shelf.take(target.generation, enabled) {
-            if self.host.is_alive(&mut link).await {
-                return Ok(link);
-            }
+        if let Some(link) = self.idle(shelf, target, enabled).await {
+            return Ok(link);
         }
         self.close_all(shelf.surplus()).await;
         self.host.connect(target, enabled).await
+    }
+
+    /// An idle connection that still answers.
+    async fn idle(&self, shelf: &Shelf<H::Link>, target: &Target, enabled: EnabledSet) -> Option<H::Link> {
+        while let Some(mut link) = shelf.take(target.generation, enabled) {
+            if self.host.is_alive(&mut link).await {
+                return Some(link);
+            }
+        }
+        None
     }
 
     async fn obtain_own(&self, own: &mut Own<H::Link>, target: &Target) -> Result<H::Link, ConnectError> {

@@ -15,6 +15,18 @@ use tokio::time::{Instant, timeout_at};
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Party(pub u64);
 
+impl Party {
+    /// Mandate itself; no user has this number.
+    pub const DAEMON: Self = Self(u64::MAX);
+
+    /// The most that one party may hold: three quarters, so that nobody's click has to wait for a
+    /// person with many folders open. Fewer than four slots are not worth dividing. Mandate's own
+    /// work, for which nobody sits at a screen, has one, or the other quarter.
+    fn share(self, limit: usize) -> usize {
+        if self == Self::DAEMON { (limit / 4).max(1) } else { limit - limit / 4 }
+    }
+}
+
 /// What a holder is doing that it could do without its connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Pause {
@@ -48,6 +60,8 @@ struct State {
     cap: usize,
     /// The host said that fewer fit; believed until then.
     lowered: Option<(usize, Instant)>,
+    /// The host let nobody in for work that can be done without: no slot is spared until then.
+    none_spare: Option<Instant>,
     holders: BTreeMap<u64, Holder>,
     waiting: VecDeque<Waiter>,
     next: u64,
@@ -69,7 +83,7 @@ struct Waiter {
 impl Slots {
     pub(super) fn new(cap: usize) -> Arc<Self> {
         let (holders, waiting) = (BTreeMap::new(), VecDeque::new());
-        let state = State { cap, lowered: None, holders, waiting, next: 0 };
+        let state = State { cap, lowered: None, none_spare: None, holders, waiting, next: 0 };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -91,13 +105,17 @@ impl Slots {
     /// A slot that nobody waits for, where one more is free beside it; never waits.
     pub(super) fn spare(self: &Arc<Self>, party: Party) -> Option<Slot> {
         let mut state = self.lock();
-        state.waiting.retain(|waiter| !waiter.sender.is_closed());
-        if !state.waiting.is_empty() || state.holders.len() + 1 >= state.limit() {
+        if !state.can_spare(party) {
             return None;
         }
         let (id, wanted) = state.admit(party);
         drop(state);
         Some(Slot { slots: self.clone(), id, wanted })
+    }
+
+    /// The host let us in no more: nothing is spared until then.
+    pub(super) fn spare_none(&self, until: Instant) {
+        self.lock().none_spare = Some(until);
     }
 
     /// The number that may be held now.
@@ -148,11 +166,13 @@ impl State {
         self.lowered.map_or(self.cap, |(cap, _)| cap.min(self.cap))
     }
 
-    /// The most that one party may hold: three quarters, so that nobody's click has to wait
-    /// for a person with many folders open. Fewer than four slots are not worth dividing.
-    fn share(&mut self) -> usize {
+    fn can_spare(&mut self, party: Party) -> bool {
+        self.waiting.retain(|waiter| !waiter.sender.is_closed());
         let limit = self.limit();
-        limit - limit / 4
+        self.waiting.is_empty()
+            && self.none_spare.is_none_or(|until| until <= Instant::now())
+            && self.holders.len() + 1 < limit
+            && self.held_by(party) < party.share(limit)
     }
 
     fn held_by(&self, party: Party) -> usize {
@@ -162,11 +182,12 @@ impl State {
     /// The first waiter who may have a slot, made a holder.
     fn next(&mut self) -> Option<(oneshot::Sender<Slot>, u64, Arc<Notify>)> {
         self.waiting.retain(|waiter| !waiter.sender.is_closed());
-        if self.holders.len() >= self.limit() {
+        let limit = self.limit();
+        if self.holders.len() >= limit {
             return None;
         }
-        let share = self.share();
-        let at = self.waiting.iter().position(|waiter| self.held_by(waiter.party) < share)?;
+        let has_room = |party: Party| self.held_by(party) < party.share(limit);
+        let at = self.waiting.iter().position(|waiter| has_room(waiter.party))?;
         let Waiter { party, sender } = self.waiting.remove(at)?;
         let (id, wanted) = self.admit(party);
         Some((sender, id, wanted))
@@ -184,12 +205,12 @@ impl State {
     /// served from its own.
     fn ask(&mut self) {
         self.waiting.retain(|waiter| !waiter.sender.is_closed());
-        let share = self.share();
+        let limit = self.limit();
         let asked = self.holders.values().filter(|holder| holder.asked);
         let mut asked: Vec<Party> = asked.map(|holder| holder.party).collect();
         let waiting: Vec<Party> = self.waiting.iter().map(|waiter| waiter.party).collect();
         for party in waiting {
-            let own = self.held_by(party) >= share;
+            let own = self.held_by(party) >= party.share(limit);
             if let Some(at) = asked.iter().position(|holder| !own || *holder == party) {
                 asked.swap_remove(at);
             } else if let Some(holder) = self.most_idle(own.then_some(party)) {
@@ -358,6 +379,25 @@ mod tests {
             assert!(slots.acquire(Party(1), soon()).await.is_none(), "{limit}");
             assert!(slots.acquire(Party(2), soon()).await.is_some(), "{limit}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_spared_leaves_a_place_and_is_no_more_than_a_share() {
+        for (limit, daemon, user) in [(1, 0, 0), (2, 1, 1), (4, 1, 3), (8, 2, 6)] {
+            for (party, most) in [(Party::DAEMON, daemon), (Party(1), user)] {
+                let slots = Slots::new(limit);
+                let held: Vec<_> = std::iter::from_fn(|| slots.spare(party)).collect();
+                assert_eq!(held.len(), most, "{party:?} of {limit}");
+            }
+        }
+        let slots = Slots::new(3);
+        let held = [slots.acquire(Party(1), soon()).await.unwrap(), slots.spare(Party::DAEMON).unwrap()];
+        assert!(slots.spare(Party(2)).is_none(), "the last place is for whoever comes");
+        drop(held);
+        slots.spare_none(Instant::now() + Duration::from_secs(60));
+        assert!(slots.spare(Party(2)).is_none() && slots.acquire(Party(2), soon()).await.is_some());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(slots.spare(Party(2)).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,6 +21,10 @@ struct Book {
     /// Beyond so many, the host refuses; 0 means never.
     limit: AtomicUsize,
     all_dead: AtomicBool,
+    /// It says goodbye to whoever comes, in words that speak of no limit; or says nothing.
+    turns_away: AtomicBool,
+    mute: AtomicBool,
+    asked: AtomicU32,
     unreleasable: AtomicBool,
     closed: Mutex<Vec<u32>>,
 }
@@ -45,6 +49,13 @@ impl Host for Fake {
 
     async fn connect(&self, _: &Target, enabled: EnabledSet) -> Result<Link, ConnectError> {
         tokio::task::yield_now().await;
+        self.0.asked.fetch_add(1, SeqCst);
+        if self.0.mute.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.0.turns_away.load(SeqCst) {
+            return Err(ConnectError::Bye("not now".to_owned()));
+        }
         let (open, limit) = (self.0.open.load(SeqCst), self.0.limit.load(SeqCst));
         if limit > 0 && open >= limit {
             return Err(ConnectError::Limit("NO [LIMIT] enough".to_owned()));
@@ -161,20 +172,53 @@ async fn one_connection_stays_the_daemons_own() {
 async fn long_work_leaves_the_daemons_own_connection_alone_while_there_is_room() {
     let (pools, book) = pools();
     let target = target(6);
-    let work = pools.working_lease(&target, later()).await.unwrap();
+    let work = pools.working_lease(&target, Party::DAEMON, later()).await.unwrap();
     assert!(!work.is_own());
     assert!(pools.housekeeping_lease(&target, later()).await.is_ok(), "folders are listed meanwhile");
     // Four places: one is at work, and the last one is left to whoever comes.
     let first = plain(&pools, &target).await.unwrap();
     let second = plain(&pools, &target).await.unwrap();
-    let own = pools.working_lease(&target, later()).await.unwrap();
+    let own = pools.working_lease(&target, Party::DAEMON, later()).await.unwrap();
     assert!(own.is_own());
     let third = plain(&pools, &target).await.unwrap();
     drop((own, first, second, third));
     work.give_back().await;
     book.limit.store(book.open.load(SeqCst), SeqCst);
-    let again = pools.working_lease(&target, later()).await.unwrap();
+    let again = pools.working_lease(&target, Party::DAEMON, later()).await.unwrap();
     assert!(!again.is_own(), "an idle connection serves");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_lets_nobody_in_once_more_is_worked_with_over_the_daemons_own_connection() {
+    let (pools, book) = pools();
+    let target = target(10);
+    pools.housekeeping_lease(&target, later()).await.unwrap().give_back().await;
+    for (state, what) in [(&book.turns_away, "turned away"), (&book.mute, "not answered")] {
+        state.store(true, SeqCst);
+        let before = book.asked.load(SeqCst);
+        for _ in 0..3 {
+            let work = pools.working_lease(&target, Party::DAEMON, later()).await.unwrap();
+            assert!(work.is_own(), "{what}");
+            work.give_back().await;
+        }
+        assert_eq!(book.asked.load(SeqCst), before + 1, "{what}: not asked again so soon");
+        state.store(false, SeqCst);
+        tokio::time::advance(Settings::default().lowered_for).await;
+    }
+    assert!(!pools.working_lease(&target, Party::DAEMON, later()).await.unwrap().is_own());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_takes_what_is_warm() {
+    let (pools, book) = pools();
+    let target = target(10);
+    pools.looking_lease(&target, later()).await.unwrap().give_back().await;
+    let look = pools.looking_lease(&target, later()).await.unwrap();
+    assert!(look.is_own() && book.dialled.load(SeqCst) == 1, "places are free, and yet nobody logs in");
+    look.give_back().await;
+    plain(&pools, &target).await.unwrap().give_back().await;
+    let look = pools.looking_lease(&target, later()).await.unwrap();
+    assert!(!look.is_own() && book.dialled.load(SeqCst) == 2, "an idle connection serves");
 }
 
 #[tokio::test(start_paused = true)]
