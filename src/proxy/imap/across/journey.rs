@@ -264,8 +264,7 @@ impl Session {
         pace: &'s mut Pace,
     ) -> Result<Source<'s>, Ended> {
         let by_uid = numbers_by_uid(command);
-        let condstore = self.condstore && !self.has_overlay();
-        let manner = Manner { by_uid, condstore, ..Manner::of_ours() };
+        let manner = Manner { by_uid, condstore: self.tells_mod_seq(), ..Manner::of_ours() };
         let patience = std::time::Duration::from_secs(self.services.settings.upstream_seconds.into());
         let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
         Ok(Source {
