@@ -29,8 +29,8 @@ pub struct Outgoing {
     pub at: Timestamp,
     /// `None`: it has one that cannot be looked for.
     pub message_id: Option<MessageId>,
-    /// SHA-256 of header and body as the client sent them, in base64url: the same for a
-    /// message that is handed in again, octet for octet.
+    /// SHA-256 of the header as the client sent it, `body_digest` and the body's length, in
+    /// base64url: the same for a message that is handed in again, octet for octet.
     pub digest: String,
     /// Octets of the copy.
     pub octets: u64,

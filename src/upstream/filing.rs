@@ -43,6 +43,11 @@ impl Connection {
         let before = |error| Unfinished { error, doubtful: false };
         let deadline = Instant::now() + STALL;
         if let Some(refused) = self.announce(head, tag, deadline).await.map_err(before)? {
+            if refused.is_ok() {
+                // It says that it has stored what it has not got.
+                let error = CommandError::Protocol("an OK before the message");
+                return Err(Unfinished { error, doubtful: true });
+            }
             return Ok(refused);
         }
         self.pass(message, octets).await.map_err(before)?;

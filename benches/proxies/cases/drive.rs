@@ -9,6 +9,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::peers::Peer;
 use crate::settings::Settings;
+use crate::upstream::Upstream;
 
 use super::Sample;
 
@@ -45,16 +46,18 @@ pub struct Done {
 }
 
 /// Lets each of `sessions` do `work` after `work` until the budget is spent, and counts
-/// the proxy's CPU time.
+/// the proxy's CPU time; with `stored`, until that host has stored a message for each.
 pub async fn drive<S: 'static>(
     peer: &Peer,
     sessions: Vec<S>,
     budget: Budget,
     work: impl AsyncFn(&mut S) -> io::Result<u64> + Clone + 'static,
+    stored: Option<Upstream>,
 ) -> io::Result<Done> {
     let workers = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
     let begun = Rc::new(Cell::new(0_u64));
     let start = Instant::now();
+    let before = stored.map_or(0, Upstream::stored);
     let cpu = peer.cpu();
     let local = LocalSet::new();
     let mut tasks = JoinSet::new();
@@ -72,6 +75,9 @@ pub async fn drive<S: 'static>(
         tasks.spawn_local_on(task, &local);
     }
     let finished: Vec<io::Result<(S, u64)>> = local.run_until(tasks.join_all()).await;
+    while stored.is_some_and(|host| host.stored() < before + begun.get()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let (cpu, wall) = (peer.cpu().saturating_sub(cpu), start.elapsed());
     let mut total = 0;
     for worker in finished {

@@ -64,8 +64,9 @@ enum Work {
     Login { resumed: bool, times: u32 },
     /// Sessions in IDLE, after a download of 1 MB each or at once.
     Idle { download: bool },
-    /// Messages of a size, on kept sessions or with a session each.
-    Submit { octets: usize, kept: bool, messages: u32 },
+    /// Messages of a size, on kept sessions or with a session each. `file`: Mandate files the copy,
+    /// which no other proxy does, and is measured until that is done.
+    Submit { octets: usize, kept: bool, file: bool, messages: u32 },
 }
 
 const KB: usize = 1 << 10;
@@ -111,15 +112,27 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "submit-kept", title: "submit 5 KB, kept session", unit: Unit::Milliseconds,
-        target: Target::TimesHaproxy(1.5), work: Work::Submit { octets: 5 * KB, kept: true, messages: 6_000 },
+        target: Target::TimesHaproxy(1.5), work: Work::Submit { octets: 5 * KB, kept: true, file: false, messages: 6_000 },
     },
     Case {
         name: "submit-each", title: "submit 5 KB, a session each", unit: Unit::Milliseconds,
-        target: Target::TimesHaproxy(0.8), work: Work::Submit { octets: 5 * KB, kept: false, messages: 1_000 },
+        target: Target::TimesHaproxy(0.8), work: Work::Submit { octets: 5 * KB, kept: false, file: false, messages: 1_000 },
     },
     Case {
         name: "submit-10mb", title: "submit 10 MB", unit: Unit::SecondsPerGigabyte,
-        target: Target::TimesHaproxy(0.8), work: Work::Submit { octets: 10 * KB * KB, kept: true, messages: 50 },
+        target: Target::TimesHaproxy(0.8), work: Work::Submit { octets: 10 * KB * KB, kept: true, file: false, messages: 50 },
+    },
+    Case {
+        name: "file-kept", title: "submit 5 KB and file the copy", unit: Unit::Milliseconds,
+        target: Target::TimesHaproxy(1.5), work: Work::Submit { octets: 5 * KB, kept: true, file: true, messages: 6_000 },
+    },
+    Case {
+        name: "file-each", title: "the same, a session each", unit: Unit::Milliseconds,
+        target: Target::TimesHaproxy(0.8), work: Work::Submit { octets: 5 * KB, kept: false, file: true, messages: 1_000 },
+    },
+    Case {
+        name: "file-10mb", title: "submit 10 MB and file the copy", unit: Unit::SecondsPerGigabyte,
+        target: Target::TimesHaproxy(0.8), work: Work::Submit { octets: 10 * KB * KB, kept: true, file: true, messages: 50 },
     },
 ];
 
@@ -149,11 +162,13 @@ impl Case {
                 reading::login(peer, applications, resumed, settings.budget(times)).await
             }
             Work::Idle { download } => idle::memory(peer, &stranger, settings.sessions, download).await,
-            Work::Submit { octets, kept: true, messages } => {
-                sending::kept(peer, &stranger, octets, settings.budget(messages)).await
+            Work::Submit { octets, kept: true, file, messages } => {
+                let filed = peer.files(file).then_some(scene.upstream);
+                sending::kept(peer, &stranger, octets, settings.budget(messages), filed).await
             }
-            Work::Submit { octets, kept: false, messages } => {
-                sending::each(peer, &stranger, octets, settings.budget(messages)).await
+            Work::Submit { octets, kept: false, file, messages } => {
+                let filed = peer.files(file).then_some(scene.upstream);
+                sending::each(peer, &stranger, octets, settings.budget(messages), filed).await
             }
         }
     }

@@ -18,18 +18,30 @@ pub async fn download(
     budget: Budget,
 ) -> io::Result<Sample> {
     let sessions = readers(peer, application, folder, connections).await?;
-    let done = drive(peer, sessions, budget, async |reader: &mut Reader| {
-        reader.uid = reader.uid % 1000 + 1;
-        reader.imap.command(&format!("UID FETCH {} BODY.PEEK[]", reader.uid)).await
-    });
+    let done = drive(
+        peer,
+        sessions,
+        budget,
+        async |reader: &mut Reader| {
+            reader.uid = reader.uid % 1000 + 1;
+            reader.imap.command(&format!("UID FETCH {} BODY.PEEK[]", reader.uid)).await
+        },
+        None,
+    );
     Ok(done.await?.per_gigabyte())
 }
 
 pub async fn headers(peer: &Peer, application: &Application, budget: Budget) -> io::Result<Sample> {
     let sessions = readers(peer, application, "INBOX", 1).await?;
-    let done = drive(peer, sessions, budget, async |reader: &mut Reader| {
-        reader.imap.command("UID FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE RFC822.SIZE)").await
-    });
+    let done = drive(
+        peer,
+        sessions,
+        budget,
+        async |reader: &mut Reader| {
+            reader.imap.command("UID FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE RFC822.SIZE)").await
+        },
+        None,
+    );
     Ok(done.await?.per_gigabyte())
 }
 
@@ -40,9 +52,13 @@ pub async fn noop(
     budget: Budget,
 ) -> io::Result<Sample> {
     let sessions = readers(peer, application, "INBOX", connections).await?;
-    let done = drive(peer, sessions, budget, async |reader: &mut Reader| {
-        reader.imap.command("NOOP").await.map(|_| 1)
-    });
+    let done = drive(
+        peer,
+        sessions,
+        budget,
+        async |reader: &mut Reader| reader.imap.command("NOOP").await.map(|_| 1),
+        None,
+    );
     Ok(done.await?.microseconds())
 }
 
@@ -67,7 +83,7 @@ pub async fn login(
         }
         imap.logout().await.map(|()| 1)
     };
-    let mut sample = drive(peer, applications, budget, work).await?.milliseconds();
+    let mut sample = drive(peer, applications, budget, work, None).await?.milliseconds();
     if resumed && full.get() > 0 {
         sample.note = Some(format!("{} handshakes were full ones", full.get()));
     }

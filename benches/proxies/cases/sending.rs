@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::client::{Application, Smtp};
 use crate::peers::Peer;
-use crate::upstream::message;
+use crate::upstream::{Upstream, message};
 
 use super::Sample;
 use super::drive::{Budget, drive};
@@ -16,12 +16,13 @@ const SENDERS: u32 = 4;
 /// Messages up to this size are counted one by one, larger ones by the octet.
 const SMALL: usize = 100 << 10;
 
-/// Messages on sessions that stay.
+/// Messages on sessions that stay. `filed`: the host to which a copy of each goes.
 pub async fn kept(
     peer: &Peer,
     application: &Application,
     octets: usize,
     budget: Budget,
+    filed: Option<Upstream>,
 ) -> io::Result<Sample> {
     let mut senders = Vec::new();
     for _ in 0..SENDERS {
@@ -31,7 +32,7 @@ pub async fn kept(
         smtp.send(letter.next()).await?;
         Ok(letter.worth())
     };
-    let done = drive(peer, senders, budget, work).await?;
+    let done = drive(peer, senders, budget, work, filed).await?;
     Ok(if octets > SMALL { done.per_gigabyte() } else { done.milliseconds() })
 }
 
@@ -41,6 +42,7 @@ pub async fn each(
     application: &Application,
     octets: usize,
     budget: Budget,
+    filed: Option<Upstream>,
 ) -> io::Result<Sample> {
     let senders = (0..SENDERS).map(|_| (application.clone(), Letter::new(octets))).collect();
     let door = peer.door;
@@ -49,7 +51,7 @@ pub async fn each(
         smtp.send(letter.next()).await?;
         smtp.quit().await.map(|()| 1)
     };
-    Ok(drive(peer, senders, budget, work).await?.milliseconds())
+    Ok(drive(peer, senders, budget, work, filed).await?.milliseconds())
 }
 
 /// A message with the dot that ends it, sent under a new Message-ID each time.

@@ -85,6 +85,19 @@ impl Peer {
         started.map_err(|_| format!("{} does not start (see above)", kind.name()))
     }
 
+    /// Says who files the copy of what is sent: Mandate itself, or nobody here. Proxies that know no
+    /// protocol file nothing; false.
+    pub fn files(&self, file: bool) -> bool {
+        match &self.process {
+            Running::Program(..) => false,
+            Running::Mandate(proxy) => {
+                let copy = if file { "sent_copy=file" } else { "sent_copy=upstream" };
+                proxy.run(&["mailbox", "set", "support@example.org", copy], "");
+                file
+            }
+        }
+    }
+
     pub fn cpu(&self) -> std::time::Duration {
         usage::cpu(self.id())
     }

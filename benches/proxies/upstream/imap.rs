@@ -3,12 +3,14 @@
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::support::imap::literal_length;
 
+use super::STORED;
 use super::mail::{HEADERS, Mail};
 
 const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR LOGIN-REFERRALS ID ENABLE IDLE SORT THREAD=REFERENCES \
@@ -116,7 +118,10 @@ impl Session {
                     return Ok(true);
                 }
             }
-            "APPEND" => code = "[APPENDUID 1 1001] ".to_owned(),
+            "APPEND" => {
+                STORED.fetch_add(1, Ordering::Relaxed);
+                code = "[APPENDUID 1 1001] ".to_owned();
+            }
             "NOOP" | "CHECK" | "STORE" | "EXPUNGE" | "SUBSCRIBE" | "UNSUBSCRIBE" => {}
             "UNSELECT" | "CLOSE" => self.folder.clear(),
             "LOGOUT" => say("* BYE Logging out\r\n"),

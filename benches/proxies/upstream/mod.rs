@@ -8,6 +8,7 @@ mod smtp;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +22,9 @@ pub struct Upstream {
     pub imap: SocketAddr,
     pub smtp: SocketAddr,
 }
+
+/// Messages that APPEND has brought.
+static STORED: AtomicU64 = AtomicU64::new(0);
 
 impl Upstream {
     pub fn start() -> Upstream {
@@ -39,6 +43,11 @@ impl Upstream {
             });
         });
         receiver.recv().unwrap()
+    }
+
+    /// How many messages were stored so far.
+    pub fn stored(self) -> u64 {
+        STORED.load(Ordering::Relaxed)
     }
 }
 

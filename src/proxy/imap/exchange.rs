@@ -25,7 +25,7 @@ use crate::upstream::Connection;
 const DIRECT: usize = 32 * 1024;
 
 /// Output that is queued before it is written.
-const QUEUED: usize = 32 * 1024;
+pub(super) const QUEUED: usize = 32 * 1024;
 
 /// Octets of SELECT's answer that are held until upstream says OK: FLAGS of thousands of
 /// keywords fit.

@@ -318,14 +318,18 @@ impl Session {
 
     /// The folder to which `delete = "trash"` moves messages.
     pub(super) fn trash(&self) -> Option<(FolderName, Vec<u8>)> {
-        self.pinned_as(FolderClass::Trash)
+        self.pinned_as(FolderClass::Trash, |_| true)
     }
 
-    /// The mailbox's first folder of a class that is there.
-    pub(super) fn pinned_as(&self, class: FolderClass) -> Option<(FolderName, Vec<u8>)> {
+    /// The mailbox's first folder of a class that is there, and that `may` be it.
+    pub(super) fn pinned_as(
+        &self,
+        class: FolderClass,
+        may: impl Fn(&FolderName) -> bool,
+    ) -> Option<(FolderName, Vec<u8>)> {
         let snapshot = self.services.store.snapshot();
         let mailbox = snapshot.mailbox(self.watch.effective().mailbox)?;
-        let pins = mailbox.pins.iter().filter(|pin| pin.class == class);
+        let pins = mailbox.pins.iter().filter(|pin| pin.class == class && may(&pin.folder));
         pins.filter_map(|pin| {
             let entry = self.folders.inventory.find(&pin.folder)?;
             entry.attributes.is_selectable().then(|| (pin.folder.clone(), entry.wire.clone()))

@@ -392,6 +392,11 @@ impl Session {
         })
     }
 
+    /// For commands of our own in the open folder, on whatever way they go.
+    pub(super) fn manner_of_ours(&self) -> Manner {
+        Manner { condstore: self.tells_mod_seq(), qresync: self.qresync, ..Manner::of_ours() }
+    }
+
     pub(super) fn manner(&self, step: &Step, command: &Command) -> Manner {
         let by_uid = numbers_by_uid(command);
         let computes = self.computes(step, command).is_some();

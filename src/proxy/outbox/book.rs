@@ -3,7 +3,7 @@
 //! Everything here is decided under one lock and without waiting, so that of a client's copy
 //! and ours exactly one is stored, whichever comes first.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -126,6 +126,9 @@ pub(super) enum ByClient {
 #[derive(Default)]
 pub(super) struct Book {
     entries: BTreeMap<OutboxId, Entry>,
+    /// All that are not done with, and some that are since the last look: few, where the entries
+    /// are all of an hour.
+    open: BTreeSet<OutboxId>,
     by_message: HashMap<(MailboxId, MessageId), Vec<OutboxId>>,
     noted: VecDeque<Noted>,
     last_note: u64,
@@ -147,11 +150,13 @@ impl Book {
         if let Some(message) = &entry.record.message_id {
             self.by_message.entry((entry.record.mailbox, message.clone())).or_default().push(id);
         }
+        self.open.insert(id);
         self.entries.insert(id, entry);
     }
 
     pub(super) fn remove(&mut self, id: OutboxId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
+        self.open.remove(&id);
         if let Some(message) = &entry.record.message_id {
             let key = (entry.record.mailbox, message.clone());
             if let Some(ids) = self.by_message.get_mut(&key) {
@@ -169,7 +174,10 @@ impl Book {
     }
 
     pub(super) fn get_mut(&mut self, id: OutboxId) -> Option<&mut Entry> {
-        self.entries.get_mut(&id)
+        let entry = self.entries.get_mut(&id)?;
+        // Whatever the caller makes of it.
+        self.open.insert(id);
+        Some(entry)
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -273,13 +281,21 @@ impl Book {
 impl Book {
     /// Mailboxes that have something due and that nobody serves; they are served from now on.
     pub(super) fn begin_serving(&mut self, now: Timestamp) -> Vec<MailboxId> {
-        let due: HashSet<_> = self
-            .entries
-            .values()
-            .filter(|entry| entry.is_due(now))
-            .map(|entry| entry.record.mailbox)
-            .collect();
+        let entries = &self.entries;
+        self.open.retain(|id| entries.get(id).is_some_and(|entry| !entry.is_done()));
+        let due: HashSet<_> =
+            self.open().filter(|entry| entry.is_due(now)).map(|entry| entry.record.mailbox).collect();
         due.into_iter().filter(|mailbox| self.serving.insert(*mailbox)).collect()
+    }
+
+    /// Whether somebody serves it, who has another look before they end.
+    pub(super) fn is_serving(&self, mailbox: MailboxId) -> bool {
+        self.serving.contains(&mailbox)
+    }
+
+    /// What may have something left to be done.
+    fn open(&self) -> impl Iterator<Item = &Entry> {
+        self.open.iter().filter_map(|id| self.entries.get(id))
     }
 
     pub(super) fn end_serving(&mut self, mailbox: MailboxId) {
@@ -288,10 +304,10 @@ impl Book {
 
     /// The oldest message of the mailbox that something is due for; it is busy from now on.
     pub(super) fn take_due(&mut self, mailbox: MailboxId, now: Timestamp) -> Option<OutboxId> {
-        let due = |entry: &&mut Entry| entry.record.mailbox == mailbox && entry.is_due(now);
-        let entry = self.entries.values_mut().find(due)?;
-        entry.busy = true;
-        Some(entry.record.id)
+        let due = |entry: &&Entry| entry.record.mailbox == mailbox && entry.is_due(now);
+        let id = self.open().find(due)?.record.id;
+        self.entries.get_mut(&id)?.busy = true;
+        Some(id)
     }
 
     /// The attempt broke off: what was under way may have been done, and waits. The others do
@@ -313,7 +329,7 @@ impl Book {
     /// its host is not asked for one after the other.
     pub(super) fn put_off_mailbox(&mut self, mailbox: MailboxId, why: &str, now: Timestamp, patience: i64) {
         let of_it = |entry: &&Entry| entry.record.mailbox == mailbox && (entry.busy || entry.is_due(now));
-        let ids: Vec<_> = self.entries.values().filter(of_it).map(|entry| entry.record.id).collect();
+        let ids: Vec<_> = self.open().filter(of_it).map(|entry| entry.record.id).collect();
         for id in ids {
             self.put_off(id, why.to_owned(), now, patience);
         }
@@ -321,11 +337,7 @@ impl Book {
 
     /// When the next thing is due that is not due yet.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.entries
-            .values()
-            .filter(|entry| entry.is_open() && !entry.busy)
-            .filter_map(|entry| entry.due)
-            .min()
+        self.open().filter(|entry| entry.is_open() && !entry.busy).filter_map(|entry| entry.due).min()
     }
 
     /// An attempt failed: another follows, unless it has gone on for `patience` milliseconds. A
@@ -514,6 +526,18 @@ mod tests {
         assert_eq!(book.lapsed(hour), [OutboxId(1)]);
         book.get_mut(OutboxId(1)).unwrap().live = true;
         assert_eq!(book.lapsed(hour), [], "it is being handed in");
+    }
+
+    #[test]
+    fn what_is_done_is_not_looked_at_until_it_changes() {
+        let filed = |id| Outgoing { copy: Filing::Filed(None), ..outgoing(id, 1, &format!("<{id}@x>")) };
+        let mut book = book((1..=100).map(filed));
+        assert!(book.begin_serving(NOW).is_empty() && book.open.is_empty());
+        book.get_mut(OutboxId(50)).unwrap().record.copy = Filing::Wanted;
+        assert_eq!(book.begin_serving(NOW), [MailboxId(1)]);
+        assert!(book.is_serving(MailboxId(1)) && book.open.len() == 1);
+        assert_eq!(book.take_due(MailboxId(1), NOW), Some(OutboxId(50)));
+        assert_eq!(book.take_due(MailboxId(1), NOW), None);
     }
 
     #[test]

@@ -68,7 +68,6 @@ impl Outbox {
 impl Draft {
     /// Octets of the body, in the form they have on the wire.
     pub(in crate::proxy) async fn body(&mut self, span: &[u8]) -> Result<(), Trouble> {
-        self.digest.update(span);
         let mut unstuffer = std::mem::take(&mut self.unstuffer);
         let (mut due, mut octets) = (Ok(false), 0);
         unstuffer.push(span, |piece| {
@@ -94,7 +93,11 @@ impl Draft {
     /// The message is whole. When this returns, its octets and its record are on disk, and its end
     /// may go up. A message that leaves nothing to be done is not written.
     pub(in crate::proxy) async fn spooled(self, details: Details) -> Result<Pending, Trouble> {
-        let Self { outbox, id, message, copy, digest, print, octets, body, .. } = self;
+        let Self { outbox, id, message, copy, mut digest, print, octets, body, .. } = self;
+        // Lines are whole here, so that print and length together stand for the body's octets.
+        let body_digest = print.finish();
+        digest.update(body_digest.as_bytes());
+        digest.update(&body.to_be_bytes());
         let room = match message {
             Some(message) => Some(message.finish().await?),
             None => None,
@@ -109,7 +112,7 @@ impl Draft {
             digest: URL_SAFE_NO_PAD.encode(digest.finish()),
             octets,
             body,
-            body_digest: print.finish(),
+            body_digest,
             fate: Fate::Spooled,
             told: None,
             copy,
@@ -157,19 +160,25 @@ impl Pending {
             tracing::error!("a message that went out could not be recorded so: {error}");
         }
         let merged = matches!(record.copy, Filing::SameAs(_));
-        let mut room = None;
-        if let Some(entry) = self.outbox.book().get_mut(self.id) {
+        let (mut room, mut wake) = (None, false);
+        let mut book = self.outbox.book();
+        let serving = book.is_serving(record.mailbox);
+        if let Some(entry) = book.get_mut(self.id) {
             // Only now: what is filed before the record is on disk would be filed twice after a crash.
             entry.record = record;
             entry.live = false;
             if merged {
                 room = entry.room.take();
             }
+            wake = entry.is_open() && !serving;
         }
+        drop(book);
         if room.is_some() {
             self.outbox.spool.remove(self.id);
         }
-        self.outbox.wake.notify_one();
+        if wake {
+            self.outbox.wake.notify_one();
+        }
     }
 
     /// Upstream has refused it, or its end did not go up.

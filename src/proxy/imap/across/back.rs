@@ -148,8 +148,8 @@ impl Session {
         if left > 0 {
             self.keep_there(journey).await;
         }
-        let unknown = doubtful || (!steps.is_empty() && left > 0);
-        let came = if unknown { Came::Unknown } else { Came::Refused };
+        // What is there has come, whatever the client was told.
+        let came = if doubtful || left > 0 { Came::Unknown } else { Came::Refused };
         self.record_end(journey, came, (left, there)).await?;
         Ok(left)
     }
@@ -194,9 +194,13 @@ impl Session {
         let tags = [lease.tag(), lease.tag(), lease.tag()];
         let commands = writer::take_back(step, &there.wire, [&tags[0], &tags[1], &tags[2]])?;
         lease.set_selected(true);
+        let mut opened = false;
         for (outgoing, tag) in commands.iter().zip(&tags) {
             let answered = lease.perform(outgoing, tag, deadline).await.ok()?;
-            if !answered.is_ok() || is_of_another(&answered, validity) {
+            let mut told = validities(&answered);
+            opened |= told.next() == Some(validity);
+            // Nothing is removed unless SELECT, the first, has named the very folder.
+            if !answered.is_ok() || !opened || told.any(|told| told != validity) {
                 return Some(false);
             }
         }
@@ -229,10 +233,10 @@ impl Session {
     }
 }
 
-/// Whether SELECT opened another folder than the copies are in, as its UIDVALIDITY tells.
-fn is_of_another(answered: &Answered, validity: UidValidity) -> bool {
-    answered.responses().any(|response| match response {
-        Response::Status(Status { code: Some(Code::UidValidity(told)), .. }) => told != validity,
-        _ => false,
+/// Of the folder that SELECT opened.
+fn validities(answered: &Answered) -> impl Iterator<Item = UidValidity> {
+    answered.responses().filter_map(|response| match response {
+        Response::Status(Status { code: Some(Code::UidValidity(told)), .. }) => Some(told),
+        _ => None,
     })
 }

@@ -158,11 +158,6 @@ impl Source<'_> {
         if flaw == Some(Flaw::Nul) {
             return Ok(Err(Stopped::Nul));
         }
-        if left > 0 && sent.as_ref().is_ok_and(Answered::is_ok) {
-            // It says that it has stored what it has not got.
-            there.lease = None;
-            return Ok(Err(Stopped::Lost { doubtful: true }));
-        }
         Ok(outcome(sent))
     }
 

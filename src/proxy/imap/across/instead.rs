@@ -41,7 +41,9 @@ impl Session {
     ) -> Result<bool, Ended> {
         let address = self.watch.effective().address.clone();
         let here = self.selected.as_ref().map(|selected| selected.name.clone());
-        let (code, text) = match self.pinned_as(class) {
+        // One that is hidden from the user is as good as none.
+        let seen = |folder: &FolderName| self.view().entry(folder).is_some();
+        let (code, text) = match self.pinned_as(class, seen) {
             Some((folder, _)) if Some(&folder) == here.as_ref() => {
                 ("CANNOT", format!("These messages are in the {class} folder of {address} already"))
             }
@@ -53,7 +55,7 @@ impl Session {
             None => (
                 "NOPERM",
                 format!(
-                    "The messages of {address} do not go into your own {class} folder, and it has none itself"
+                    "The messages of {address} do not go into your own {class} folder, and it has none that you see"
                 ),
             ),
         };

@@ -123,7 +123,7 @@ impl Session {
             };
             let fact = match step.kind() {
                 StepKind::Uids => self.which(journey, &step).await?,
-                StepKind::Describe(_) => self.describe(journey, &step).await?,
+                StepKind::Describe(uids) => self.describe(journey, (&step, uids)).await?,
                 StepKind::ReadOut(uid) => {
                     self.bring(journey, &step, *uid).await?.map(|brought| match brought {
                         Brought::Vanished => Fact::Done,
@@ -132,7 +132,31 @@ impl Session {
                 }
                 StepKind::RemoveCopied(uids) => self.remove(journey, &step, uids).await?,
                 // No other belongs to this plan.
-                _ => Err(Stopped::Unable),
+                StepKind::Carry
+                | StepKind::Ask(_)
+                | StepKind::Open { .. }
+                | StepKind::Fetch { .. }
+                | StepKind::Flags
+                | StepKind::Store { .. }
+                | StepKind::Mark { .. }
+                | StepKind::FindDeleted
+                | StepKind::FindMarked
+                | StepKind::FindFlagged(_)
+                | StepKind::Discard(_)
+                | StepKind::Remove(_)
+                | StepKind::RemoveAll(_)
+                | StepKind::Append { .. }
+                | StepKind::Copy
+                | StepKind::CopyThese(_)
+                | StepKind::TakeBack { .. }
+                | StepKind::Move { .. }
+                | StepKind::Strip { .. }
+                | StepKind::Unselect
+                | StepKind::DeleteFolder
+                | StepKind::Address
+                | StepKind::Submit { .. }
+                | StepKind::File
+                | StepKind::Parent(_) => Err(Stopped::Unable),
             };
             match fact {
                 Ok(fact) => last = fact,
@@ -196,19 +220,16 @@ impl Session {
     async fn describe(
         &mut self,
         journey: &mut Journey<'_>,
-        step: &Step,
+        (step, uids): (&Step, &UidSet),
     ) -> Result<Result<Fact, Stopped>, Ended> {
         let Some((outgoing, ours)) = self.write(step, journey.command) else {
             return Ok(Err(Stopped::Unable));
         };
         self.ask_here(journey, (&outgoing, &ours)).await?;
-        let (answer, mut described) =
-            self.source((journey.tag, journey.command), &ours, &mut journey.pace)?.describe().await?;
+        let mut source = self.source((journey.tag, journey.command), &ours, &mut journey.pace)?;
+        let (answer, mut described) = source.describe(uids).await?;
         if !answer.is_ok() {
             return Ok(Err(Stopped::Unread));
-        }
-        if let StepKind::Describe(uids) = step.kind() {
-            described.retain(|uid, _| uids.contains(*uid));
         }
         if let Some(overlay) = self.selected.as_deref().and_then(|selected| selected.overlay.as_deref()) {
             described.iter_mut().for_each(|(uid, this)| this.flags = overlay.outside(*uid, &this.flags));
@@ -248,7 +269,7 @@ impl Session {
         (outgoing, ours): (&Outgoing, &Tag),
     ) -> Result<(), Ended> {
         let mut found = Found::default();
-        let mut exchange = self.exchanging(journey.tag, Manner::of_ours())?;
+        let mut exchange = self.exchanging(journey.tag, self.manner_of_ours())?;
         exchange.begin(ours, &mut found).await?;
         for part in &outgoing.parts {
             exchange.send(part).await?;
@@ -263,8 +284,7 @@ impl Session {
         ours: &'s Tag,
         pace: &'s mut Pace,
     ) -> Result<Source<'s>, Ended> {
-        let by_uid = numbers_by_uid(command);
-        let manner = Manner { by_uid, condstore: self.tells_mod_seq(), ..Manner::of_ours() };
+        let manner = Manner { by_uid: numbers_by_uid(command), ..self.manner_of_ours() };
         let patience = std::time::Duration::from_secs(self.services.settings.upstream_seconds.into());
         let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
         Ok(Source {

@@ -136,7 +136,13 @@ impl Session {
         let uidplus = self.view().uidplus();
         let leaving = match command {
             Command::Move { .. } => Action::MoveOut { from, uidplus },
-            _ => Action::CopyOut(from),
+            Command::Copy { .. } => Action::CopyOut(from),
+            _ => {
+                // Whatever else may name a target one day is not decided as these.
+                let text = "This cannot be done from one mailbox to another";
+                reply::tagged(self.client.wire.out(), tag, Outcome::No, "CANNOT", text);
+                return Ok(None);
+            }
         };
         match self.decide(&leaving)? {
             Ok(permit) => Ok(Some(permit)),

@@ -15,13 +15,13 @@ use crate::imap::parse;
 use crate::imap::scan::{Event, ItemKind};
 use crate::proxy::imap::client::Client;
 use crate::proxy::imap::ended::Ended;
-use crate::proxy::imap::exchange::{Answer, Did, Found, Manner, Stop};
+use crate::proxy::imap::exchange::{Answer, Did, Found, Manner, QUEUED, Stop};
 use crate::proxy::imap::lines::Lines;
 use crate::proxy::imap::reader::Reader;
 use crate::proxy::imap::session::Selected;
 use crate::proxy::imap::watch::{Waiting, Watch};
 use crate::telemetry::{Counter, Counters};
-use crate::types::{Flag, Flags};
+use crate::types::{Flag, Flags, UidSet};
 use crate::upstream::Connection;
 
 /// Longest value that is no literal: a date, or a message so short that a host quotes it.
@@ -117,7 +117,16 @@ impl<'a> Ear<'a> {
         match self.item.take() {
             Some(ItemKind::InternalDate) => self.heard.push_back(Word::Date(parse::internal_date(&text))),
             Some(ItemKind::Section) => self.heard.extend(unquoted(&text).map(Word::Short)),
-            _ => {}
+            Some(
+                ItemKind::Rfc822Size
+                | ItemKind::Envelope
+                | ItemKind::Body
+                | ItemKind::BodyStructure
+                | ItemKind::Rfc822
+                | ItemKind::Rfc822Header
+                | ItemKind::Rfc822Text,
+            )
+            | None => {}
         }
         match event {
             Event::Uid(uid) => self.heard.push_back(Word::Uid(*uid)),
@@ -128,7 +137,20 @@ impl<'a> Ear<'a> {
                 self.item = Some(item.kind);
             }
             Event::FetchEnd => self.heard.push_back(Word::MessageEnd),
-            _ => {}
+            Event::Item(_)
+            | Event::ModSeq(_)
+            | Event::Dropped
+            | Event::More
+            | Event::Line(_)
+            | Event::Fetch(_)
+            | Event::Value(_)
+            | Event::Literal(_)
+            | Event::Search(_)
+            | Event::Esearch(_)
+            | Event::SearchWord(_)
+            | Event::SearchNumbers(_)
+            | Event::SearchEnd
+            | Event::Fault(_) => {}
         }
     }
 }
@@ -177,8 +199,13 @@ impl Source<'_> {
             } else {
                 self.ear.reader.event(&event, self.selected.as_deref(), self.client.wire.out())?;
                 self.ear.hear(&event)?;
+                // Nobody asks which numbers messages have, and a host may send any number of them.
+                self.ear.reader.pairs.clear();
             }
             self.up.wire.consume(used);
+            if self.client.wire.out().len() >= QUEUED {
+                self.watch.unless_lost(Waiting::Writing, self.client.flush()).await??;
+            }
             if more {
                 let filled = self.up.wire.fill();
                 let filled = self.pace.wait((self.watch, self.client), Waiting::Upstream, filled).await?;
@@ -189,8 +216,11 @@ impl Source<'_> {
         }
     }
 
-    /// Reads to the tagged answer; what there is of the messages, by UID.
-    pub(super) async fn describe(&mut self) -> Result<(Answer, BTreeMap<u32, Described>), Ended> {
+    /// Reads to the tagged answer; what there is of the messages asked for, by UID.
+    pub(super) async fn describe(
+        &mut self,
+        asked: &UidSet,
+    ) -> Result<(Answer, BTreeMap<u32, Described>), Ended> {
         let mut all = BTreeMap::new();
         let (mut uid, mut this) = (None, Described::default());
         let (mut flags, mut date) = (false, false);
@@ -202,6 +232,7 @@ impl Source<'_> {
                 Word::Date(told) => (this.date, date) = (told, true),
                 // One without a date tells of flags that somebody has changed.
                 Word::MessageEnd if date && flags => {
+                    let uid = uid.filter(|uid| asked.contains(*uid));
                     all.extend(uid.map(|uid| (uid, std::mem::take(&mut this))));
                 }
                 Word::MessageEnd => {}
