@@ -29,6 +29,9 @@ const CUTS: usize = 12;
 const EVERY_OCTET: usize = 8 * 1024;
 const PLACES: usize = 1_000;
 
+/// Largest upstream side that is said octet by octet: more takes longer than the proxy waits.
+const ONE_BY_ONE: usize = 128 * 1024;
+
 #[test]
 fn as_written() {
     hold(transcripts().iter().map(|transcript| (transcript, Pieces::AsWritten)).collect());
@@ -41,7 +44,9 @@ fn with_the_clients_octets_one_by_one() {
 
 #[test]
 fn with_upstreams_octets_one_by_one() {
-    hold(transcripts().iter().map(|transcript| (transcript, Pieces::UpstreamOctets)).collect());
+    let transcripts = transcripts();
+    let small = transcripts.iter().filter(|transcript| upstream_octets(transcript) <= ONE_BY_ONE);
+    hold(small.map(|transcript| (transcript, Pieces::UpstreamOctets)).collect());
 }
 
 #[test]
@@ -77,6 +82,14 @@ fn cuts(octets: usize, most: usize) -> Vec<usize> {
 fn client_octets(transcript: &Transcript) -> usize {
     let said = transcript.steps.iter().map(|(_, step)| match step {
         Step::Client(octets) => octets.len(),
+        _ => 0,
+    });
+    said.sum()
+}
+
+fn upstream_octets(transcript: &Transcript) -> usize {
+    let said = transcript.steps.iter().map(|(_, step)| match step {
+        Step::Server(octets) => octets.len(),
         _ => 0,
     });
     said.sum()

@@ -314,7 +314,7 @@ fn neomutt_comes_back_and_asks_for_what_it_missed() {
             assert!(changes.is_empty(), "{changes:?}");
             continue;
         }
-        // On the host's log, so to speak: what it asks to be told of.
+        // neomutt's own log says how it asked.
         assert!(logged.contains("ENABLE QRESYNC") && logged.contains(" VANISHED)"), "{login}: {logged}");
         let expected =
             [r#"INBOX: uid 2 flags {} -> {"\\Flagged"}"#, r#"INBOX: uid 6 flags {} -> {"\\Seen"}"#];

@@ -404,6 +404,25 @@ fn a_noop_of_a_parked_session_tells_everything() {
 }
 
 #[test]
+fn a_folder_without_mod_sequences_has_none_after_parking_either() {
+    let scene = scene();
+    let mut carol = Onlooker::open(&scene, CAROL, "Archive");
+    carol.imap.ok("ENABLE CONDSTORE");
+    assert!(carol.imap.ok("SELECT INBOX").has("[NOMODSEQ]"));
+    carol.idle();
+    let others = users(&scene, 12);
+    let _others = crowd(&scene, &others, &["INBOX"]);
+    carol.done();
+    let mut alice = scene.imap(ALICE);
+    alice.ok("SELECT INBOX");
+    for (number, command) in [(1, "NOOP"), (2, "UID FETCH 4294967295 (UID)")] {
+        alice.ok(&format!("STORE {number} +FLAGS.SILENT (\\Flagged)"));
+        let news = carol.imap.ok(command);
+        assert!(news.has("\\Flagged") && !news.has("MODSEQ"), "{news}");
+    }
+}
+
+#[test]
 fn a_parked_session_ends_with_its_grant() {
     let scene = scene();
     let mut carol = Onlooker::open(&scene, CAROL, "INBOX");

@@ -13,7 +13,10 @@ const MAX_SET: usize = 8_192;
 pub(super) enum Wrong {
     Syntax(&'static str),
     /// SEARCH in a charset other than US-ASCII and UTF-8.
-    Charset,
+    Charset {
+        /// It was to keep what it finds (RFC 5182).
+        saves: bool,
+    },
 }
 
 pub(super) type Parsed<T> = Result<T, Wrong>;

@@ -45,7 +45,10 @@ pub enum BadKind {
     /// Not of the grammar: BAD.
     Syntax,
     /// `NO [BADCHARSET (US-ASCII UTF-8)]` (RFC 3501 §6.4.4).
-    Charset,
+    Charset {
+        /// The SEARCH was to keep what it finds: after a NO nothing is kept (RFC 5182 §2.1).
+        saves: bool,
+    },
 }
 
 /// What a literal at the end of an unfinished command is.
@@ -220,7 +223,7 @@ fn tagged(line: &[u8], separator: Separator) -> Result<(Tag, Cursor<'_>), Bad> {
 fn bad(tag: Tag, error: Wrong) -> Bad {
     let (kind, why) = match error {
         Wrong::Syntax(why) => (BadKind::Syntax, why),
-        Wrong::Charset => (BadKind::Charset, "Only US-ASCII and UTF-8 are searched"),
+        Wrong::Charset { saves } => (BadKind::Charset { saves }, "Only US-ASCII and UTF-8 are searched"),
     };
     Bad { tag: Some(tag), kind, why }
 }

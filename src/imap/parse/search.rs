@@ -23,7 +23,8 @@ pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<Command> {
     let mut charset = None;
     if cursor.word(&[("CHARSET", ())]).is_some() {
         cursor.space()?;
-        charset = Some(known_charset(&cursor.astring()?)?);
+        let saves = ret.is_some_and(|ret| ret.save);
+        charset = Some(known_charset(&cursor.astring()?).ok_or(Wrong::Charset { saves })?);
         cursor.space()?;
     }
     let keys = keys(cursor, charset)?;
@@ -43,9 +44,8 @@ pub(super) fn keys(cursor: &mut Cursor<'_>, charset: Option<&'static str>) -> Pa
 
 const US_ASCII: &str = "US-ASCII";
 
-pub(super) fn known_charset(name: &[u8]) -> Parsed<&'static str> {
-    let known = [US_ASCII, "UTF-8"].into_iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name));
-    known.ok_or(Wrong::Charset)
+pub(super) fn known_charset(name: &[u8]) -> Option<&'static str> {
+    [US_ASCII, "UTF-8"].into_iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name))
 }
 
 #[derive(Clone, Copy)]

@@ -51,7 +51,7 @@ pub(super) fn thread(cursor: &mut Cursor<'_>, uid: bool) -> Parsed<Command> {
 /// A charset, which these two demand, and the search keys.
 fn searched(cursor: &mut Cursor<'_>) -> Parsed<Search> {
     cursor.space()?;
-    let charset = Some(search::known_charset(&cursor.astring()?)?);
+    let charset = Some(search::known_charset(&cursor.astring()?).ok_or(Wrong::Charset { saves: false })?);
     cursor.space()?;
     let keys = search::keys(cursor, charset)?;
     Ok(Search { ret: None, charset, keys })

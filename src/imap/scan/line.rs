@@ -3,6 +3,20 @@
 use super::lexer::{Lexer, Token};
 use super::{Fault, MAX_LINE};
 
+/// Makes the beginning of a VANISHED a line of its own, and gives the beginning of the line that
+/// says the rest. Hosts tell all that is gone in one line, and a folder of some years can have
+/// more gaps than a line may have octets; several lines mean the same (RFC 7162 §3.2.10).
+pub(super) fn split_vanished(start: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let is = |head: &&[u8]| start.get(..head.len()).is_some_and(|start| start.eq_ignore_ascii_case(head));
+    let heads: [&[u8]; 2] = [b"* VANISHED (EARLIER) ", b"* VANISHED "];
+    let head = heads.into_iter().find(is)?;
+    let comma = memchr::memrchr(b',', start)?;
+    let next = [head, &start[comma + 1..]].concat();
+    start.truncate(comma);
+    start.extend_from_slice(b"\r\n");
+    Some(next)
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor {
     /// `None` where the rest of the line is text.

@@ -34,7 +34,7 @@ use event::{Found, Span};
 use head::Head;
 
 /// Longest response that is not streamed, its literals included, in octets: LIST and STATUS
-/// lines stay below 2 KiB, an ID or CAPABILITY line below 8.
+/// lines stay below 2 KiB, an ID or CAPABILITY line below 8. A longer VANISHED comes in pieces.
 pub const MAX_LINE: usize = 256 * 1024;
 /// Longest FLAGS list of one message: 64 keywords of 64 octets are 4 KiB; some hosts allow more.
 pub const MAX_FLAGS: usize = 64 * 1024;
@@ -85,6 +85,8 @@ pub struct Scanner {
     held: Vec<u8>,
     /// The last event lent `held` out.
     lent: bool,
+    /// What stands in `held` next: a line of which the first piece is lent out.
+    next: Vec<u8>,
 }
 
 impl Default for Scanner {
@@ -95,7 +97,7 @@ impl Default for Scanner {
 
 impl Scanner {
     pub const fn new() -> Self {
-        Self { state: State::Head, held: Vec::new(), lent: false }
+        Self { state: State::Head, held: Vec::new(), lent: false, next: Vec::new() }
     }
 
     /// Reads on: how many octets of `input` were used, and what they mean.
@@ -159,6 +161,7 @@ impl Scanner {
             self.lent = false;
             self.held.clear();
             self.held.shrink_to(KEPT);
+            self.held.append(&mut self.next);
         }
     }
 
@@ -243,10 +246,17 @@ impl Scanner {
         input: &[u8],
         at: &mut usize,
     ) -> Result<Option<Found>, Fault> {
-        let room = (MAX_LINE + 1).saturating_sub(self.held.len());
+        let room = MAX_LINE.saturating_sub(self.held.len());
         let window = &input[*at..input.len().min(*at + room)];
         let end = cursor.advance(window)?;
         self.state = State::Line(cursor);
+        if end.is_none() && window.len() == room {
+            self.held.extend_from_slice(window);
+            *at += window.len();
+            self.next = line::split_vanished(&mut self.held).ok_or(Fault::TooLong)?;
+            self.lent = true;
+            return Ok(Some(Found::Line(Span::Held)));
+        }
         let span = self.token(window, at, end, MAX_LINE)?;
         if span.is_some() {
             self.state = State::Head;

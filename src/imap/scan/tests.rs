@@ -273,6 +273,30 @@ fn limits_hold() {
 }
 
 #[test]
+fn a_vanished_too_long_for_a_line_comes_in_several() {
+    for head in ["* VANISHED (EARLIER) ", "* vanished "] {
+        let uids: Vec<String> = (1u32..60_000).map(|n| (n * 70_001).to_string()).collect();
+        let input = format!("{head}{}\r\n* 1 EXISTS\r\n", uids.join(","));
+        let found = whole(input.as_bytes());
+        for size in [1, 7, 1000, super::MAX_LINE - 1, super::MAX_LINE + 1] {
+            assert_eq!(scan(input.as_bytes().chunks(size)), found, "{size}");
+        }
+        let (last, pieces) = found.split_last().unwrap();
+        assert_eq!((last.as_str(), pieces.len()), ("Line * 1 EXISTS\\r\\n", 3));
+        let told = pieces.iter().map(|piece| {
+            assert!(piece.len() <= super::MAX_LINE + "Line \\r\\n".len(), "{}", piece.len());
+            let said = piece.to_uppercase();
+            let said = said.strip_prefix(&format!("LINE {}", head.to_uppercase()));
+            said.and_then(|said| said.strip_suffix("\\R\\N")).unwrap().to_owned()
+        });
+        assert_eq!(told.collect::<Vec<_>>().join(","), uids.join(","));
+    }
+    // A number alone is none of that length.
+    let number = [b"* VANISHED ".as_slice(), &vec![b'1'; super::MAX_LINE]].concat();
+    assert_eq!(whole(&number), ["TooLong"]);
+}
+
+#[test]
 fn the_caller_may_move_literal_octets_itself() {
     let mut scanner = Scanner::new();
     let input = b"* 1 FETCH (BODY[] {1000}\r\n";

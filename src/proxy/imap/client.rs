@@ -50,6 +50,8 @@ pub(super) struct Client {
     closed: bool,
     /// Octets of a response are under way that will never be complete.
     cut: bool,
+    /// A search that was to keep what it finds has been refused here.
+    pub(super) refused_saving: bool,
 }
 
 impl Client {
@@ -63,6 +65,7 @@ impl Client {
             said_farewell: false,
             closed: false,
             cut: false,
+            refused_saving: false,
         }
     }
 
@@ -255,7 +258,8 @@ impl Client {
 
     fn refuse(&mut self, bad: &Bad) -> Result<(), Ended> {
         match bad.kind {
-            parse::BadKind::Charset => {
+            parse::BadKind::Charset { saves } => {
+                self.refused_saving |= saves;
                 let code = "BADCHARSET (US-ASCII UTF-8)";
                 let tag = bad.tag.as_ref();
                 let out = self.wire.out();

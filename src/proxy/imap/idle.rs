@@ -274,7 +274,7 @@ impl Session {
     }
 
     fn idling(&self) -> Manner {
-        Manner { condstore: self.condstore && !self.has_overlay(), ..IDLING }
+        Manner { condstore: self.tells_mod_seq(), ..IDLING }
     }
 
     /// A command of our own within the client's IDLE, and its tag.

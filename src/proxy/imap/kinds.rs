@@ -188,7 +188,42 @@ pub(super) fn needs_qresync(command: &Command) -> bool {
     match command {
         Command::Select(open) | Command::Examine(open) => open.resync.is_some(),
         Command::Fetch { fetch, .. } => fetch.vanished,
-        _ => false,
+        Command::Capability
+        | Command::Noop
+        | Command::Logout
+        | Command::Id { .. }
+        | Command::Login { .. }
+        | Command::Authenticate { .. }
+        | Command::Enable(_)
+        | Command::Create { .. }
+        | Command::Delete(_)
+        | Command::Rename { .. }
+        | Command::Subscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::List(_)
+        | Command::Lsub { .. }
+        | Command::Namespace
+        | Command::Status { .. }
+        | Command::Append(_)
+        | Command::MyRights(_)
+        | Command::ListRights { .. }
+        | Command::GetAcl(_)
+        | Command::SetAcl(_)
+        | Command::DeleteAcl(_)
+        | Command::GetQuota { .. }
+        | Command::GetQuotaRoot(_)
+        | Command::Idle
+        | Command::Check
+        | Command::Close
+        | Command::Unselect
+        | Command::Expunge
+        | Command::UidExpunge(_)
+        | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
+        | Command::Store { .. }
+        | Command::Copy { .. }
+        | Command::Move { .. } => false,
     }
 }
 

@@ -124,6 +124,12 @@ impl Session {
         self.selected.as_ref().is_some_and(|selected| selected.overlay.is_some())
     }
 
+    /// Whether mod-sequences are told: in a folder with a state of one's own they would not
+    /// change with it (RFC 7162 §3.1.2.2).
+    pub(super) fn tells_mod_seq(&self) -> bool {
+        self.condstore && !self.has_overlay()
+    }
+
     /// The user's marks as they are now: another session of theirs may have changed them.
     pub(super) fn look_at_marks(&mut self) {
         let Some(selected) = self.selected.as_deref_mut() else { return };

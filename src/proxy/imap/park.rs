@@ -203,11 +203,12 @@ impl Session {
         manner: Manner,
         found: &mut Found,
     ) -> Result<bool, Ended> {
+        let condstore = self.tells_mod_seq();
         let Some(lease) = self.lease.as_mut() else { return Err(Ended::UpstreamGone) };
         let ours = lease.tag();
         let written = writer::housekeeping(what, &ours).zip(Tag::parse(ours.as_bytes()));
         let Some((outgoing, ours)) = written else { return Err(Ended::UpstreamUnparseable) };
-        let mut exchange = self.exchanging(&ours, Manner { condstore: self.condstore, ..manner })?;
+        let mut exchange = self.exchanging(&ours, Manner { condstore, ..manner })?;
         exchange.begin(&ours, found).await?;
         for part in &outgoing.parts {
             exchange.send(part).await?;
@@ -268,7 +269,7 @@ impl Session {
 
     /// Tells the client untagged responses of our own making, on the way that upstream's take.
     fn hear(&mut self, tag: &Tag, octets: &[u8]) -> Result<(), Ended> {
-        let manner = Manner { condstore: self.condstore, qresync: self.qresync, ..TELLING };
+        let manner = Manner { condstore: self.tells_mod_seq(), qresync: self.qresync, ..TELLING };
         let (mut scanner, mut rest) = (Scanner::new(), octets);
         let mut reader = Reader::new(manner, tag, tag);
         loop {
@@ -416,7 +417,7 @@ impl Session {
         let numbers = if numbers.to_string().len() > MAX_SET { UidSet::range(1, last) } else { numbers };
         let modseq = self.lease.as_ref().is_some_and(|lease| lease.enabled() != EnabledSet::Plain);
         let manner = Manner { no_expunge: true, by_uid: false, ..CHANGES };
-        let what = Housekeeping::Flags { numbers: &numbers, modseq: modseq && self.condstore };
+        let what = Housekeeping::Flags { numbers: &numbers, modseq: modseq && self.tells_mod_seq() };
         self.ask_own(&what, manner, &mut Found::default()).await?;
         Ok(())
     }

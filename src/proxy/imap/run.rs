@@ -342,9 +342,7 @@ impl Session {
             condstore: capabilities.has_condstore(),
             trash: trash.as_deref().filter(|_| capabilities.has("MOVE")),
             esearch: capabilities.has("ESEARCH"),
-            modseq: self.condstore
-                && !self.has_overlay()
-                && self.lease.as_ref()?.enabled() != EnabledSet::Plain,
+            modseq: self.tells_mod_seq() && self.lease.as_ref()?.enabled() != EnabledSet::Plain,
             qresync: self.lease.as_ref()?.enabled() == EnabledSet::CondstoreQresync
                 && !self.own_flags_in(command),
         };
@@ -354,10 +352,7 @@ impl Session {
 
     /// Whether the folder that a command opens has flags of the user's own: no mod-sequences.
     fn own_flags_in(&self, command: &Command) -> bool {
-        let opened = match command {
-            Command::Select(open) | Command::Examine(open) => open.folder.as_ref().ok(),
-            _ => None,
-        };
+        let opened = super::record::target(command);
         opened.is_some_and(|name| self.watch.effective().own_flags(&self.watch.place_of(name)).any())
     }
 
@@ -399,8 +394,7 @@ impl Session {
 
     /// For commands of our own in the open folder, on whatever way they go.
     pub(super) fn manner_of_ours(&self) -> Manner {
-        let condstore = self.condstore && !self.has_overlay();
-        Manner { condstore, qresync: self.qresync, ..Manner::of_ours() }
+        Manner { condstore: self.tells_mod_seq(), qresync: self.qresync, ..Manner::of_ours() }
     }
 
     pub(super) fn manner(&self, step: &Step, command: &Command) -> Manner {
@@ -495,7 +489,7 @@ impl Session {
             show,
             opening: false,
             no_expunge,
-            condstore: self.condstore && !self.has_overlay(),
+            condstore: self.tells_mod_seq(),
             qresync: self.qresync,
             searches: listing(command),
             by_uid,
@@ -559,7 +553,6 @@ impl Session {
     async fn close(&mut self, tag: &Tag, command: &Command, permit: Permit) -> Result<(), Ended> {
         let mut permit = permit;
         let mut last = Fact::Start;
-        let mut code = None;
         loop {
             let own = self.own_drafts();
             let facts = Facts { last, effective: self.watch.effective(), own: &own, by_uid: true };
@@ -576,14 +569,13 @@ impl Session {
             if !answer.is_ok() {
                 break;
             }
-            // What has been removed has a mod-sequence (RFC 7162 §3.2.8).
-            code = answer.code.filter(|code| code.starts_with("HIGHESTMODSEQ")).or(code);
             last = self.fact(&step, command, found);
             self.watch.refresh()?;
         }
         self.leave().await?;
-        let code = code.unwrap_or_default();
-        reply::completed(self.client.wire.out(), tag, &code, super::record::verb(command));
+        // No HIGHESTMODSEQ: others' changes that were heard on the way have not been told, and the
+        // client, coming back with that number, would never hear of them.
+        reply::completed(self.client.wire.out(), tag, "", super::record::verb(command));
         Ok(())
     }
 }

@@ -42,6 +42,14 @@ enum Kept {
 }
 
 impl Session {
+    /// A search that could not even be read leaves nothing kept, either.
+    pub(super) fn forget_refused(&mut self) {
+        let refused = std::mem::take(&mut self.client.refused_saving);
+        if let Some(selected) = self.selected.as_mut().filter(|_| refused) {
+            selected.saved = UidSet::new();
+        }
+    }
+
     /// Puts the messages into a search that says `$`; `false`: answered, there are too many.
     ///
     /// A search that is to keep what it finds empties `$` here, before anything can refuse it:

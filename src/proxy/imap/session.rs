@@ -179,6 +179,7 @@ impl Session {
 
     async fn command(&mut self, tagged: Tagged) -> Result<(), Ended> {
         let Tagged { tag, mut command } = tagged;
+        self.forget_refused();
         self.take_in_changes()?;
         if !self.recall_in_search(&tag, &mut command) {
             return Ok(());
