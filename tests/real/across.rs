@@ -566,8 +566,8 @@ fn a_copy_that_is_being_stored_is_not_forgotten() {
     both.run(&["grant", "add", ALICE, INFO, "manager"]);
     let there = both.second.snapshot(INFO).folders["INBOX"].clone();
     let mut imap = at_support(&both);
-    // The rest of the message, with its end, waits on the wire.
-    both.relay.hold_after(150_000);
+    // Its last octets wait on the wire; what the relay has not read yet is on its way.
+    both.relay.hold_after(196_000);
     imap.start("UID COPY 3 Shared/info");
     eventually("it is under way", || both.relay.is_through().then_some(()));
     both.scene.proxy.run(&["grant", "remove", ALICE, SUPPORT], "");
