@@ -106,3 +106,42 @@ fn own(store: &Store, user: UserId, typed: Option<&Secret>) -> Result<(Target, b
 fn same_account(a: &Target, b: &Target) -> bool {
     a.endpoint == b.endpoint && a.account == b.account && a.password.expose() == b.password.expose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{self, NewUser, OwnHost, Personal, Sealer};
+    use crate::types::{Account, Endpoint, LoginName, Security, Trust};
+
+    #[tokio::test]
+    async fn it_is_known_which_passwords_were_typed() {
+        let dir = tempfile::tempdir().unwrap();
+        let sealer = Sealer::new(&[3; 32]).unwrap();
+        let store = Store::open(&dir.path().join("store"), sealer, store::Settings::default()).unwrap();
+        let login = LoginName::parse("alice@example.org").unwrap();
+        let new = NewUser { login, display: String::new(), password: None, addresses: Vec::new() };
+        let alice = store.add_user(new).await.unwrap();
+        let (targets, typed) = (Targets::default(), Secret::new("typed"));
+        let home = MailboxId::home_of(alice);
+        let stored = vec![(Purpose::Imap, Secret::new("stored"))];
+        for (own, credentials, is_typed) in [
+            (OwnLogin::PassThrough as fn(Account) -> OwnLogin, Vec::new(), true),
+            (OwnLogin::Stored, stored, false),
+        ] {
+            let account = Account { authcid: "alice".to_owned(), authzid: None };
+            let endpoint = Endpoint {
+                host: "localhost".to_owned(),
+                port: 993,
+                security: Security::Implicit,
+                trust: Trust::System,
+            };
+            let imap = OwnHost { endpoint, login: own(account) };
+            let personal = Personal { imap, submission: None, max_connections: 10 };
+            store.set_personal(alice, Some(personal), credentials).await.unwrap();
+            targets.of(&store, home, Some(&typed)).unwrap();
+            assert_eq!(targets.homes(), [(home, is_typed)]);
+        }
+        targets.forget(home);
+        assert_eq!(targets.homes(), []);
+    }
+}
