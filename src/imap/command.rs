@@ -142,53 +142,6 @@ pub enum Command {
     },
 }
 
-impl Command {
-    /// What SEARCH, SORT or THREAD looks for, and whether it numbers by UID.
-    pub fn search(&self) -> Option<(bool, &Search)> {
-        match self {
-            Self::Search { uid, search }
-            | Self::Sort { uid, sort: Sort { search, .. } }
-            | Self::Thread { uid, thread: Thread { search, .. } } => Some((*uid, search)),
-            Self::Capability
-            | Self::Noop
-            | Self::Logout
-            | Self::Id { .. }
-            | Self::Login { .. }
-            | Self::Authenticate { .. }
-            | Self::Enable(_)
-            | Self::Select(_)
-            | Self::Examine(_)
-            | Self::Create { .. }
-            | Self::Delete(_)
-            | Self::Rename { .. }
-            | Self::Subscribe(_)
-            | Self::Unsubscribe(_)
-            | Self::List(_)
-            | Self::Lsub { .. }
-            | Self::Namespace
-            | Self::Status { .. }
-            | Self::Append(_)
-            | Self::Idle
-            | Self::MyRights(_)
-            | Self::ListRights { .. }
-            | Self::GetAcl(_)
-            | Self::SetAcl(_)
-            | Self::DeleteAcl(_)
-            | Self::GetQuota { .. }
-            | Self::GetQuotaRoot(_)
-            | Self::Check
-            | Self::Close
-            | Self::Unselect
-            | Self::Expunge
-            | Self::UidExpunge(_)
-            | Self::Fetch { .. }
-            | Self::Store { .. }
-            | Self::Copy { .. }
-            | Self::Move { .. } => None,
-        }
-    }
-}
-
 /// SELECT and EXAMINE.
 #[derive(Debug)]
 pub struct Open {

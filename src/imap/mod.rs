@@ -22,6 +22,7 @@ pub mod realm;
 pub mod reply;
 pub mod response;
 pub mod scan;
+pub mod subject;
 pub mod writer;
 
 pub use command::{Command, Tag, Tagged};

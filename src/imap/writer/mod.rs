@@ -74,11 +74,11 @@ fn write(kind: &StepKind, command: &Command, context: &Context<'_>, tag: &str) -
         }
         StepKind::Fetch { peek, marks } => fetch::fetch(line, (*peek, *marks), command),
         StepKind::Uids => {
-            let (uid, set) = numbered(command)?;
+            let (uid, set) = command.named_messages()?;
             verb(line, uid, "FETCH").set(set).word("(UID)").end()
         }
         StepKind::Flags => {
-            let (uid, set) = numbered(command)?;
+            let (uid, set) = command.named_messages()?;
             let items = if context.modseq { "(FLAGS MODSEQ)" } else { "(FLAGS)" };
             verb(line, uid, "FETCH").set(set).word(items).end()
         }
@@ -284,16 +284,6 @@ fn known(resync: &Resync) -> String {
     text
 }
 
-/// The commands that STORE, COPY and MOVE helpers look things up for.
-fn numbered(command: &Command) -> Option<(bool, &NumberSet)> {
-    match command {
-        Command::Store { uid, store } => Some((*uid, &store.set)),
-        Command::Fetch { uid, fetch } => Some((*uid, &fetch.set)),
-        Command::Copy { uid, set, .. } | Command::Move { uid, set, .. } => Some((*uid, set)),
-        _ => None,
-    }
-}
-
 /// The commands that may remove what is marked.
 fn expunging(command: &Command) -> Option<()> {
     matches!(command, Command::Expunge | Command::UidExpunge(_) | Command::Close).then_some(())
@@ -344,7 +334,7 @@ fn store(
 
 /// Any of the flags will do: `OR a OR b c`.
 fn find_flagged(line: Encoder, flags: &Flags, command: &Command) -> Option<Outgoing> {
-    let (uid, set) = numbered(command)?;
+    let (uid, set) = command.named_messages()?;
     let line = verb(line, uid, "SEARCH");
     let line = if uid { line.word("UID").set(set) } else { line.set(set) };
     let mut left = flags.iter().count();

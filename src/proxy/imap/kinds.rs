@@ -1,7 +1,8 @@
 //! What commands and steps are, for those who carry them out.
 
-use crate::imap::command::{Command, FetchItem, SearchKey, Sort, Thread};
+use crate::imap::command::{Command, FetchItem, SearchKey};
 use crate::imap::scan::Listing;
+use crate::imap::subject::Subject;
 use crate::policy::{Step, StepKind};
 use crate::types::UidSet;
 
@@ -50,136 +51,38 @@ pub(super) fn step_removes(step: &Step) -> Option<&UidSet> {
 
 /// Which list of numbers answers the command.
 pub(super) fn listing(command: &Command) -> Option<Listing> {
-    match command {
-        Command::Search { .. } => Some(Listing::Search),
-        Command::Sort { .. } => Some(Listing::Sort),
-        Command::Thread { .. } => Some(Listing::Thread),
-        Command::Capability
-        | Command::Noop
-        | Command::Logout
-        | Command::Id { .. }
-        | Command::Login { .. }
-        | Command::Authenticate { .. }
-        | Command::Enable(_)
-        | Command::Select(_)
-        | Command::Examine(_)
-        | Command::Create { .. }
-        | Command::Delete(_)
-        | Command::Rename { .. }
-        | Command::Subscribe(_)
-        | Command::Unsubscribe(_)
-        | Command::List(_)
-        | Command::Lsub { .. }
-        | Command::Namespace
-        | Command::Status { .. }
-        | Command::Append(_)
-        | Command::Idle
-        | Command::MyRights(_)
-        | Command::ListRights { .. }
-        | Command::GetAcl(_)
-        | Command::SetAcl(_)
-        | Command::DeleteAcl(_)
-        | Command::GetQuota { .. }
-        | Command::GetQuotaRoot(_)
-        | Command::Check
-        | Command::Close
-        | Command::Unselect
-        | Command::Expunge
-        | Command::UidExpunge(_)
-        | Command::Fetch { .. }
-        | Command::Store { .. }
-        | Command::Copy { .. }
-        | Command::Move { .. } => None,
+    match command.subject() {
+        Subject::Found { listing, .. } => Some(listing),
+        Subject::Named { .. } | Subject::Marked | Subject::None => None,
     }
 }
 
-/// Whether the client numbers messages by UID.
+/// Whether messages are numbered by UID; what is marked is found so.
 pub(super) fn numbers_by_uid(command: &Command) -> bool {
-    match command {
-        Command::Search { uid, .. }
-        | Command::Sort { uid, .. }
-        | Command::Thread { uid, .. }
-        | Command::Fetch { uid, .. }
-        | Command::Store { uid, .. }
-        | Command::Copy { uid, .. }
-        | Command::Move { uid, .. } => *uid,
-        Command::UidExpunge(_) | Command::Expunge | Command::Close => true,
-        Command::Capability
-        | Command::Noop
-        | Command::Logout
-        | Command::Id { .. }
-        | Command::Login { .. }
-        | Command::Authenticate { .. }
-        | Command::Enable(_)
-        | Command::Subscribe(_)
-        | Command::Unsubscribe(_)
-        | Command::List(_)
-        | Command::Lsub { .. }
-        | Command::Namespace
-        | Command::Idle
-        | Command::MyRights(_)
-        | Command::ListRights { .. }
-        | Command::GetAcl(_)
-        | Command::SetAcl(_)
-        | Command::DeleteAcl(_)
-        | Command::Check
-        | Command::Unselect
-        | Command::GetQuota { .. }
-        | Command::GetQuotaRoot(_)
-        | Command::Select(_)
-        | Command::Examine(_)
-        | Command::Create { .. }
-        | Command::Delete(_)
-        | Command::Rename { .. }
-        | Command::Status { .. }
-        | Command::Append(_) => false,
+    match command.subject() {
+        Subject::Found { by_uid, .. } | Subject::Named { by_uid, .. } => by_uid,
+        Subject::Marked => true,
+        Subject::None => false,
+    }
+}
+
+/// Whether the client numbers messages as they stand in the folder.
+pub(super) fn counts_messages(command: &Command) -> bool {
+    match command.subject() {
+        Subject::Found { by_uid, .. } | Subject::Named { by_uid, .. } => !by_uid,
+        Subject::Marked | Subject::None => false,
     }
 }
 
 /// CONDSTORE-enabling commands of the selected state (RFC 7162 §3.1).
 pub(super) fn needs_condstore(command: &Command) -> bool {
-    match command {
-        Command::Fetch { fetch, .. } => {
+    match (command.subject(), command) {
+        (Subject::Found { search, .. }, _) => search.keys.iter().any(asks_mod_seq),
+        (_, Command::Fetch { fetch, .. }) => {
             fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq)
         }
-        Command::Store { store, .. } => store.unchanged_since.is_some(),
-        Command::Search { search, .. }
-        | Command::Sort { sort: Sort { search, .. }, .. }
-        | Command::Thread { thread: Thread { search, .. }, .. } => search.keys.iter().any(asks_mod_seq),
-        Command::Capability
-        | Command::Noop
-        | Command::Logout
-        | Command::Id { .. }
-        | Command::Login { .. }
-        | Command::Authenticate { .. }
-        | Command::Enable(_)
-        | Command::Select(_)
-        | Command::Examine(_)
-        | Command::Create { .. }
-        | Command::Delete(_)
-        | Command::Rename { .. }
-        | Command::Subscribe(_)
-        | Command::Unsubscribe(_)
-        | Command::List(_)
-        | Command::Lsub { .. }
-        | Command::Namespace
-        | Command::Status { .. }
-        | Command::Append(_)
-        | Command::Idle
-        | Command::MyRights(_)
-        | Command::ListRights { .. }
-        | Command::GetAcl(_)
-        | Command::SetAcl(_)
-        | Command::DeleteAcl(_)
-        | Command::GetQuota { .. }
-        | Command::GetQuotaRoot(_)
-        | Command::Check
-        | Command::Close
-        | Command::Unselect
-        | Command::Expunge
-        | Command::UidExpunge(_)
-        | Command::Copy { .. }
-        | Command::Move { .. } => false,
+        (_, Command::Store { store, .. }) => store.unchanged_since.is_some(),
+        (Subject::Named { .. } | Subject::Marked | Subject::None, _) => false,
     }
 }
 
@@ -242,46 +145,9 @@ pub(super) enum Need {
 }
 
 pub(super) fn need(command: &Command) -> Need {
-    match command {
-        Command::Search { uid, .. }
-        | Command::Sort { uid, .. }
-        | Command::Thread { uid, .. }
-        | Command::Fetch { uid, .. }
-        | Command::Store { uid, .. }
-        | Command::Copy { uid, .. }
-        | Command::Move { uid, .. } => match uid {
-            true => Need::Connection,
-            false => Need::Numbers,
-        },
-        Command::Close | Command::Expunge | Command::UidExpunge(_) => Need::Connection,
-        Command::Noop
-        | Command::Check
-        | Command::Idle
-        | Command::Capability
-        | Command::Logout
-        | Command::Id { .. }
-        | Command::Login { .. }
-        | Command::Authenticate { .. }
-        | Command::Enable(_)
-        | Command::Select(_)
-        | Command::Examine(_)
-        | Command::Create { .. }
-        | Command::Delete(_)
-        | Command::Rename { .. }
-        | Command::Subscribe(_)
-        | Command::Unsubscribe(_)
-        | Command::List(_)
-        | Command::Lsub { .. }
-        | Command::Namespace
-        | Command::Status { .. }
-        | Command::GetQuota { .. }
-        | Command::GetQuotaRoot(_)
-        | Command::Append(_)
-        | Command::MyRights(_)
-        | Command::ListRights { .. }
-        | Command::GetAcl(_)
-        | Command::SetAcl(_)
-        | Command::DeleteAcl(_)
-        | Command::Unselect => Need::Nothing,
+    match command.subject() {
+        Subject::Found { .. } | Subject::Named { .. } if counts_messages(command) => Need::Numbers,
+        Subject::Found { .. } | Subject::Named { .. } | Subject::Marked => Need::Connection,
+        Subject::None => Need::Nothing,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ended::Ended;
 use super::exchange::{Answer, Exchange, Found, Manner, Show, read_out};
-use super::kinds::{listing, needs_condstore, numbers_by_uid};
+use super::kinds::{counts_messages, listing, needs_condstore, numbers_by_uid};
 use super::saved::Recalled;
 use super::session::Session;
 use crate::imap::command::{Command, Tag};
@@ -436,46 +436,10 @@ impl Session {
         let no_expunge = match command {
             // Gmail tells what it removes in the middle of STORE (docs/upstreams.md).
             Command::Store { .. } if self.removes_by_marking(step) => false,
-            Command::Fetch { .. }
-            | Command::Store { .. }
-            | Command::Search { .. }
-            | Command::Sort { .. }
-            | Command::Thread { .. } => !by_uid,
             Command::Copy { .. } | Command::Move { .. } => {
-                !by_uid && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
+                counts_messages(command) && matches!(step.kind(), StepKind::Uids | StepKind::FindFlagged(_))
             }
-            Command::Capability
-            | Command::Noop
-            | Command::Logout
-            | Command::Id { .. }
-            | Command::Login { .. }
-            | Command::Authenticate { .. }
-            | Command::Enable(_)
-            | Command::Select(_)
-            | Command::Examine(_)
-            | Command::Create { .. }
-            | Command::Delete(_)
-            | Command::Rename { .. }
-            | Command::Subscribe(_)
-            | Command::Unsubscribe(_)
-            | Command::List(_)
-            | Command::Lsub { .. }
-            | Command::Namespace
-            | Command::Status { .. }
-            | Command::Append(_)
-            | Command::Idle
-            | Command::MyRights(_)
-            | Command::ListRights { .. }
-            | Command::GetAcl(_)
-            | Command::SetAcl(_)
-            | Command::DeleteAcl(_)
-            | Command::Check
-            | Command::Close
-            | Command::Unselect
-            | Command::Expunge
-            | Command::UidExpunge(_)
-            | Command::GetQuota { .. }
-            | Command::GetQuotaRoot(_) => false,
+            _ => counts_messages(command),
         };
         let renames = match (step.kind(), command) {
             (StepKind::Fetch { peek: true, .. }, Command::Fetch { fetch, .. }) => writer::peek_renames(fetch),

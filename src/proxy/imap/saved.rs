@@ -7,9 +7,10 @@ use super::ended::Ended;
 use super::exchange::{Found, Show};
 use super::run::Done;
 use super::session::Session;
-use crate::imap::command::{Command, Search, SearchKey, SearchReturn, Sort, Tag, Thread};
+use crate::imap::command::{Command, SearchKey, SearchReturn, Tag};
 use crate::imap::reply::{self, Outcome};
 use crate::imap::response::Condition;
+use crate::imap::subject::Subject;
 use crate::imap::writer::Housekeeping;
 use crate::types::{NumberSet, UidSet};
 
@@ -55,7 +56,7 @@ impl Session {
     /// A search that is to keep what it finds empties `$` here, before anything can refuse it:
     /// after a NO there is nothing in it (RFC 5182 §2.1), whoever says NO.
     pub(super) fn recall_in_search(&mut self, tag: &Tag, command: &mut Command) -> bool {
-        let Some(search) = searched(command) else { return true };
+        let Subject::Found { search, .. } = command.subject_mut() else { return true };
         let saves = search.ret.is_some_and(|ret| ret.save);
         let saved = match self.selected.as_mut() {
             Some(selected) if saves => std::mem::take(&mut selected.saved),
@@ -80,9 +81,10 @@ impl Session {
 
     /// Puts the messages into a command on messages that says `$`.
     pub(super) async fn recall(&mut self, tag: &Tag, command: &mut Command) -> Result<Recalled, Ended> {
-        let Some((by_uid, set)) = named(command).filter(|(_, set)| set.is_saved()) else {
+        let Subject::Named { by_uid, set } = command.subject_mut() else { return Ok(Recalled::Named) };
+        if !set.is_saved() {
             return Ok(Recalled::Named);
-        };
+        }
         let saved = self.selected.as_ref().map(|selected| selected.saved.clone()).unwrap_or_default();
         let messages = if by_uid { Some(saved) } else { self.numbers_of(tag, &saved).await? };
         let Some(messages) = messages else { return Ok(Recalled::Unknown) };
@@ -157,95 +159,6 @@ impl Session {
         let answer = self.help(tag, &Housekeeping::UidsOf { numbers }, Show::Changes, &mut found).await?;
         let pairs = found.numbers.into_iter().filter(|(number, _)| numbers.contains(*number));
         Ok(answer.is_ok().then(|| pairs.map(|(_, uid)| uid).collect()))
-    }
-}
-
-/// What a command searches in.
-fn searched(command: &mut Command) -> Option<&mut Search> {
-    match command {
-        Command::Search { search, .. }
-        | Command::Sort { sort: Sort { search, .. }, .. }
-        | Command::Thread { thread: Thread { search, .. }, .. } => Some(search),
-        Command::Capability
-        | Command::Noop
-        | Command::Logout
-        | Command::Id { .. }
-        | Command::Login { .. }
-        | Command::Authenticate { .. }
-        | Command::Enable(_)
-        | Command::Select(_)
-        | Command::Examine(_)
-        | Command::Create { .. }
-        | Command::Delete(_)
-        | Command::Rename { .. }
-        | Command::Subscribe(_)
-        | Command::Unsubscribe(_)
-        | Command::List(_)
-        | Command::Lsub { .. }
-        | Command::Namespace
-        | Command::Status { .. }
-        | Command::Append(_)
-        | Command::MyRights(_)
-        | Command::ListRights { .. }
-        | Command::GetAcl(_)
-        | Command::SetAcl(_)
-        | Command::DeleteAcl(_)
-        | Command::GetQuota { .. }
-        | Command::GetQuotaRoot(_)
-        | Command::Idle
-        | Command::Check
-        | Command::Close
-        | Command::Unselect
-        | Command::Expunge
-        | Command::UidExpunge(_)
-        | Command::Fetch { .. }
-        | Command::Store { .. }
-        | Command::Copy { .. }
-        | Command::Move { .. } => None,
-    }
-}
-
-/// Whether a command numbers by UID, and its messages.
-fn named(command: &mut Command) -> Option<(bool, &mut NumberSet)> {
-    match command {
-        Command::Fetch { uid, fetch } => Some((*uid, &mut fetch.set)),
-        Command::Store { uid, store } => Some((*uid, &mut store.set)),
-        Command::Copy { uid, set, .. } | Command::Move { uid, set, .. } => Some((*uid, set)),
-        Command::UidExpunge(set) => Some((true, set)),
-        Command::Capability
-        | Command::Noop
-        | Command::Logout
-        | Command::Id { .. }
-        | Command::Login { .. }
-        | Command::Authenticate { .. }
-        | Command::Enable(_)
-        | Command::Select(_)
-        | Command::Examine(_)
-        | Command::Create { .. }
-        | Command::Delete(_)
-        | Command::Rename { .. }
-        | Command::Subscribe(_)
-        | Command::Unsubscribe(_)
-        | Command::List(_)
-        | Command::Lsub { .. }
-        | Command::Namespace
-        | Command::Status { .. }
-        | Command::Append(_)
-        | Command::MyRights(_)
-        | Command::ListRights { .. }
-        | Command::GetAcl(_)
-        | Command::SetAcl(_)
-        | Command::DeleteAcl(_)
-        | Command::GetQuota { .. }
-        | Command::GetQuotaRoot(_)
-        | Command::Idle
-        | Command::Check
-        | Command::Close
-        | Command::Unselect
-        | Command::Expunge
-        | Command::Search { .. }
-        | Command::Sort { .. }
-        | Command::Thread { .. } => None,
     }
 }
 
